@@ -1,0 +1,186 @@
+"""What the engine needs of the world. Implemented by `store`, `core_client` and `cluster`, and by the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
+from ucloud_ray.domain.job import Backend, Job, Machine
+
+# ------------------------------------------------------------------------------------------------------- clock
+
+
+class Clock(Protocol):
+    def now(self) -> Millis:
+        """Wall clock, for what is stored (TIME-13)."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------------- store
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """An update that the Core has not accepted yet."""
+
+    seq: int
+    """Ascending in the order of the decisions."""
+    uid: JobUid | None
+    """None for a job that we do not know (REC-12)."""
+    job_id: JobId
+    update: Announce
+    at: Millis
+    """When it was decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One job's new state and what is to be told about it; committed whole or not at all (D2)."""
+
+    job: Job
+    updates: tuple[Announce, ...] = ()
+    document: Mapping[str, Any] | None = None
+    """The `Job` as received; given with the first change of a job, and kept (REC-1)."""
+
+
+class JobStore(Protocol):
+    """Durable truth. One writer. Every method may raise `store.errors.StoreUnavailable` (disk full, database gone):
+    then nothing was written and the call may be repeated."""
+
+    async def commit(self, changes: Sequence[Change]) -> list[OutboxRow]:
+        """Write all changes in one transaction (concurrent calls may share it) and return the outbox rows made.
+
+        The first change of a uid inserts the job; another non-forgotten job of the same id stops being the one that
+        `find` returns (O3).
+        """
+        ...
+
+    async def enqueue(self, job_id: JobId, update: Announce, now: Millis) -> OutboxRow:
+        """An outbox row for a job that we do not know (REC-12)."""
+        ...
+
+    async def acknowledge(self, seqs: Sequence[int]) -> None:
+        """The Core accepted these updates, or they were dropped on purpose."""
+        ...
+
+    async def active_jobs(self) -> list[Job]:
+        """All jobs that are not final, oldest first."""
+        ...
+
+    async def pending_updates(self) -> list[OutboxRow]:
+        """The whole outbox in order."""
+        ...
+
+    async def find(self, ref: JobRef) -> Job | None:
+        """The job that the Core means by this reference, active or final; None if unknown."""
+        ...
+
+    async def get(self, uid: JobUid) -> Job | None: ...
+
+    async def document(self, uid: JobUid) -> Mapping[str, Any] | None:
+        """The `Job` as received from the Core."""
+        ...
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes under this name, made at the first call and the same for ever."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --------------------------------------------------------------------------------------------------- publisher
+
+
+class Updates(Protocol):
+    """Delivers outbox rows to the Core: at least once, in order per job."""
+
+    def submit(self, rows: Sequence[OutboxRow]) -> None:
+        """Take over rows that are on disk. Never blocks."""
+        ...
+
+    async def told(self, uid: JobUid) -> None:
+        """Return once nothing of this job waits any more (LOG-13)."""
+        ...
+
+    def backlog(self) -> tuple[int, Millis | None]:
+        """Number of rows that wait, and when the oldest of them was decided."""
+        ...
+
+
+# ----------------------------------------------------------------------------------------------------- cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A machine of the cluster at this moment."""
+
+    host: str
+    """Our name, the label `ucloud-ray/host` (D7)."""
+    address: str
+    alive: bool
+    backends: frozenset[Backend]
+    """What can run there now."""
+    capacity: Mapping[str, tuple[int, int, int]]
+    """Category to what is sold of it: thousandths of a core, bytes of memory, GPUs."""
+    problems: Mapping[str, str]
+    """Backend (or topic) to why it is not available there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementRequest:
+    uid: JobUid
+    incarnation: int
+    machine: Machine
+    backend: Backend
+    replicas: int
+    pinned: tuple[str, ...] | None = None
+    """Host of rank i when running workloads are adopted; None lets the cluster choose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    hosts: tuple[str, ...]
+    """Host of rank i."""
+
+
+class ClusterUnavailable(Exception):
+    """The cluster, a machine or an actor does not answer: what it runs is unknown, not gone (D4)."""
+
+
+class HostGone(ClusterUnavailable):
+    """The cluster does not have this machine at the moment. Still no proof of anything (D4)."""
+
+
+class NoRoomNow(Exception):
+    """All ranks at once do not fit at the moment (SCH-11)."""
+
+
+class Cluster(Protocol):
+    """Placement, and tasks on the machines of the cluster. Driver errors (`runtimes.errors`) pass through."""
+
+    async def nodes(self) -> list[Node]: ...
+
+    async def place(self, request: PlacementRequest) -> Placement:
+        """Reserve room for all ranks or raise `NoRoomNow`, leaving nothing reserved. The same uid and incarnation again
+        returns the reservation that exists. Raises `ClusterUnavailable`."""
+        ...
+
+    async def release(self, uid: JobUid, incarnation: int) -> None:
+        """Give back the reservation of this incarnation and of older ones; nothing to give back is success."""
+        ...
+
+    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> TaskHandle:
+        """`Driver.prepare`, then `Driver.start` on that machine."""
+        ...
+
+    async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle: ...
+
+    async def wait(self, host: str, backend: Backend, handle: TaskHandle) -> ExitResult: ...
+
+    async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None: ...
+
+    async def destroy(self, host: str, backend: Backend, id: TaskId) -> None: ...

@@ -1,0 +1,150 @@
+"""What the outside may ask of the engine: the front end through the supervisor actor, tests of a plain object."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis, ProductId
+from ucloud_ray.domain.job import Backend, JobSpec, JobState
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    id: JobId
+    created_at: Millis
+    spec: JobSpec
+    document: Mapping[str, Any]
+    """The `Job` as received."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackendSupport:
+    """Flags of one backend of one product (models 5.1). What is False is refused with 400 (job-semantics 5.6)."""
+
+    enabled: bool = False
+    web: bool = False
+    vnc: bool = False
+    logs: bool = False
+    terminal: bool = False
+    peers: bool = False
+    time_extension: bool = False
+    suspension: bool = False
+    utilization: bool = False
+    bind_link_to_port: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSupport:
+    product: ProductId
+    backends: Mapping[Backend, BackendSupport]
+    """All three backends are present (W1)."""
+    queue_status: str
+    """`AVAILABLE`, `BUSY` or `FULL` (W7, SCH-20)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utilization:
+    """SCH-17, SCH-18. CPU in virtual cores, memory in bytes, jobs counted once whatever their replicas."""
+
+    capacity_cpu: float
+    capacity_memory: int
+    used_cpu: float
+    used_memory: int
+    running: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as an operator or a follower sees it."""
+
+    uid: JobUid
+    id: JobId
+    created_at: Millis
+    version: int
+    """Grows with every change."""
+    state: JobState
+    """The last state announced, whether or not the Core has it already."""
+    phase: str
+    told: bool
+    """Whether the Core accepted everything announced so far (LOG-13)."""
+    owner: str
+    project: str | None
+    application: str
+    product: ProductId
+    replicas: int
+    hosts: tuple[str, ...]
+    """Host of rank i of the newest placement; empty before the first."""
+    status: str
+    """Why it waits, or how it ended."""
+    place_in_queue: int | None
+    """1 for the next of its category; None when it does not wait for room."""
+
+    @property
+    def final(self) -> bool:
+        return self.state.final
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """New text of one stream of one rank (LOG-2). Invalid bytes are skipped, no character is cut (LOG-3)."""
+
+    rank: int
+    stdout: str | None = None
+    stderr: str | None = None
+
+
+class JobService(Protocol):
+    """Raises `errors.Refused`; `errors.NotReady` until recovery is done or while the supervisor cannot be reached."""
+
+    async def submit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        """Accept all or none (REC-17); on disk when this returns. The same job again gives the same answer (11.4)."""
+        ...
+
+    async def terminate(self, refs: Sequence[JobRef]) -> None:
+        """Unknown and final jobs are fine (11.4)."""
+        ...
+
+    async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
+        """Reference and milliseconds, in order (TIME-5 to TIME-8)."""
+        ...
+
+    async def suspend(self, refs: Sequence[JobRef]) -> None: ...
+
+    async def unsuspend(self, refs: Sequence[JobRef]) -> None: ...
+
+    async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
+        """Compare with what the Core believes and correct it by updates (REC-12 to REC-14)."""
+        ...
+
+    async def support(self) -> list[ProductSupport]: ...
+
+    async def utilization(self, category: str) -> Utilization:
+        """Raises `NotFound` for an unknown category."""
+        ...
+
+    async def view(self, ref: JobRef) -> JobView:
+        """Raises `NotFound`."""
+        ...
+
+    async def watch(self, ref: JobRef, seen_version: int) -> JobView:
+        """Like `view`, but waits (at most 20 s) until the version differs from `seen_version` or `told` changed."""
+        ...
+
+    async def jobs(self, include_final: bool = False) -> list[JobView]:
+        """Newest first, at most 1,000."""
+        ...
+
+    async def status(self) -> Mapping[str, Any]:
+        """Plain JSON about parts, nodes, queues and outbox, for operators."""
+        ...
+
+
+class LogFollower(Protocol):
+    """Output of a job: what was written, then what is being written, until it is final and the Core knows (LOG-13)."""
+
+    def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
+        """An unknown job ends at once with nothing (11.4). Closing the iterator lets go of everything (LOG-12)."""
+        ...

@@ -1,0 +1,1 @@
+"""The rules as plain data and pure functions. Standard library only; no clock, no input, no output."""

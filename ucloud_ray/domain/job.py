@@ -1,0 +1,310 @@
+"""A job and the phases of its life, as frozen data.
+
+UCloud knows six states (job-semantics 1.1). Inside we need more: a state carries only the data it may have.
+
+    QUEUED ──PlacementGranted──▶ STARTING ──all ranks started──▶ RUNNING ──first rank ended──▶ LINGERING
+      ▲ │                          │                               │                             │
+      │ │                          │ start failed, stop, lost      │ stop, deadline, lost        │ all ended, or
+      │ │                          ▼                               ▼                             │ the wait is over
+      │ │                        ENDING ◀──────────────────────────┴─────────────────────────────┘
+      │ │                          │ every rank has ended
+      │ │ stop                     ▼
+      │ └──────────────────────▶ CLEANING ──CleanedUp──▶ FINAL, or SUSPENDED when the goal was to suspend
+      │                                                              │
+      └───────────────────── unsuspend (T11) ────────────────────────┘
+
+| phase     | UCloud state                                              | holds                                     |
+|-----------|-----------------------------------------------------------|-------------------------------------------|
+| QUEUED    | IN_QUEUE                                                  | nothing                                   |
+| STARTING  | IN_QUEUE                                                  | a placement, maybe tasks                  |
+| RUNNING   | RUNNING                                                   | a placement, every task                   |
+| LINGERING | RUNNING                                                   | a placement, tasks of which some ended    |
+| ENDING    | CANCELING if a user cancelled and the option is on, else what it was | a placement, maybe tasks       |
+| CLEANING  | as ENDING                                                 | perhaps still a placement, ended tasks    |
+| SUSPENDED | SUSPENDED                                                 | data                                      |
+| FINAL     | SUCCESS, FAILURE, EXPIRED                                 | nothing                                   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal
+
+from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
+
+
+class JobState(StrEnum):
+    """UCloud's states (job-semantics 1.1)."""
+
+    IN_QUEUE = "IN_QUEUE"
+    RUNNING = "RUNNING"
+    CANCELING = "CANCELING"
+    SUSPENDED = "SUSPENDED"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    EXPIRED = "EXPIRED"
+
+    @property
+    def final(self) -> bool:
+        return self in (JobState.SUCCESS, JobState.FAILURE, JobState.EXPIRED)
+
+
+class Backend(StrEnum):
+    """What runs a replica. The values are UCloud's `ToolBackend`."""
+
+    DOCKER = "DOCKER"
+    NATIVE = "NATIVE"
+    VIRTUAL_MACHINE = "VIRTUAL_MACHINE"
+
+
+# ------------------------------------------------------------------------------------------------ specification
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The workspace: a project, or the creator's own when `project` is None."""
+
+    created_by: str
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The product's size and what it is called (SCH-1, SCH-2)."""
+
+    product: ProductId
+    cpu_milli: int
+    memory_bytes: int
+    gpu: int = 0
+    cpu_model: str = ""
+    memory_model: str = ""
+    gpu_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRef:
+    """An argument that is the value of an environment variable of the final environment (INV-16)."""
+
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class MountRequest:
+    """A UCloud path that the job wants to see (ENV-11 to ENV-14)."""
+
+    ucloud_path: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to run, the same for every rank (LC-9)."""
+
+    image: str | None
+    """Container or machine image; None for processes (ENV-53)."""
+    argv: tuple[str | EnvRef, ...]
+    environment: Mapping[str, str]
+    """The application's own variables (INV-18); the provider's are added per rank."""
+    mounts: tuple[MountRequest, ...] = ()
+    change_working_directory: bool = True
+    run_as_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What was asked for. Never changes after the job was accepted."""
+
+    owner: Owner
+    application_name: str
+    application_version: str
+    application_title: str
+    machine: Machine
+    backend: Backend
+    replicas: int
+    launch: Launch
+    name: str | None = None
+    time_allocation: int | None = None
+    """Milliseconds as asked at creation; None means no automatic end (TIME-1)."""
+    restart_on_exit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The options that were in force when the job was accepted; a change of configuration does not reach it."""
+
+    canceling_state: bool = True
+    """Announce CANCELING between a user's cancellation and the end (LC-4)."""
+    exit_code_policy: Literal["mission", "strict"] = "mission"
+    """LC-10 or LC-11."""
+    replica_end_policy: Literal["first", "all"] = "first"
+    """LC-7."""
+    replica_linger: int = 5_000
+    """Milliseconds that the other ranks get to end by themselves (LC-7)."""
+    stop_grace: int = 10_000
+    """Milliseconds between SIGTERM and SIGKILL (ENV-42)."""
+    max_start_attempts: int = 3
+    """How often a placement whose start failed for a passing reason is given back and asked for again (SCH-11)."""
+
+
+# ------------------------------------------------------------------------------------------------------- ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How the workload of a rank ended; the domain's copy of `runtimes.types.ExitResult`."""
+
+    code: int | None = None
+    signal: int | None = None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rank:
+    """One replica in the present incarnation."""
+
+    rank: int
+    host: str
+    """Our name of the machine, the label `ucloud-ray/host` (D7)."""
+    handle: Mapping[str, Any] | None = None
+    """The driver's handle as JSON once the replica has started, else None."""
+    exit: Exit | None = None
+    """Set once it has ended."""
+    lost: bool = False
+    """The runtime surely does not know it any more, or its machine was given up (REC-4, SCH-16)."""
+
+    @property
+    def started(self) -> bool:
+        return self.handle is not None
+
+    @property
+    def over(self) -> bool:
+        return self.exit is not None or self.lost
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The end that was decided and is announced once everything is gone (LC-19, REC-19)."""
+
+    state: JobState
+    """A final state, or SUSPENDED, or IN_QUEUE when the placement is given back to be asked for again."""
+    status: str
+    allow_restart: bool | None = None
+    """LC-14."""
+
+
+# ------------------------------------------------------------------------------------------------------ phases
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    since: Millis
+    told_waiting: bool = False
+    """Whether the text that no machine is free was sent for this stay in the queue (SCH-13)."""
+    kind: Literal["queued"] = "queued"
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    ranks: tuple[Rank, ...]
+    kind: Literal["starting"] = "starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    ranks: tuple[Rank, ...]
+    kind: Literal["running"] = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Lingering:
+    ranks: tuple[Rank, ...]
+    until: Millis
+    kind: Literal["lingering"] = "lingering"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    ranks: tuple[Rank, ...]
+    verdict: Verdict
+    kind: Literal["ending"] = "ending"
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaning:
+    ranks: tuple[Rank, ...]
+    verdict: Verdict
+    kind: Literal["cleaning"] = "cleaning"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    since: Millis
+    kind: Literal["suspended"] = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    verdict: Verdict
+    at: Millis
+    ranks: tuple[Rank, ...] = ()
+    """Where it last ran, so that its log can still be found."""
+    kind: Literal["final"] = "final"
+
+
+Phase = Queued | Starting | Running | Lingering | Ending | Cleaning | Suspended | Final
+
+
+# --------------------------------------------------------------------------------------------------------- job
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBook:
+    """Times of one life of the job, all by wall clock (section 7)."""
+
+    allocation: int | None = None
+    """Milliseconds, extensions included; None: no automatic end. Ours, never read back from the Core (TIME-5)."""
+    first_running: Millis | None = None
+    last_running: Millis | None = None
+    ran: int = 0
+    """Sum of the finished RUNNING intervals in milliseconds."""
+
+    @property
+    def deadline(self) -> Millis | None:
+        """First RUNNING plus allocation (TIME-3); None before the first RUNNING or without an allocation."""
+        if self.allocation is None or self.first_running is None:
+            return None
+        return Millis(self.first_running + self.allocation)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    uid: JobUid
+    id: JobId
+    created_at: Millis
+    """`createdAt` of the Core."""
+    spec: JobSpec
+    phase: Phase
+    rules: Rules = field(default_factory=Rules)
+    incarnation: int = 0
+    """Number of placements so far; the one in force. Events that carry another number change nothing."""
+    failed_starts: int = 0
+    """Placements given back in a row because a start failed (SCH-11)."""
+    told: JobState = JobState.IN_QUEUE
+    """The last state announced to the Core."""
+    times: TimeBook = field(default_factory=TimeBook)
+    output_folder: str | None = None
+    """UCloud path of the job folder once it exists (ENV-4)."""
+    accepted_at: Millis | None = None
+    """When we accepted it."""
+
+    @property
+    def final(self) -> bool:
+        return isinstance(self.phase, Final)
+
+    @property
+    def ranks(self) -> tuple[Rank, ...]:
+        """The ranks of the phases that have them, else nothing."""
+        return getattr(self.phase, "ranks", ())

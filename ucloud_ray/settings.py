@@ -1,0 +1,148 @@
+"""Configuration as plain dataclasses. Says what, unit and why; reads nothing. `config` fills it.
+
+The names in a file are the camelCase of these (`design` surface): `publicUrl` is `public_url`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    id: str = "example"
+    """Provider id, part of every path that the Core calls."""
+    listen: str = "127.0.0.1:8889"
+    """HOST:PORT of the provider API; port 0 takes any free one."""
+    public_url: str | None = None
+    """What a browser and the Core use; `http://<listen>` when None."""
+    max_body_bytes: int = 16 * 1024 * 1024
+    """Requests above this are answered 413 and not read further."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreSettings:
+    url: str = "http://127.0.0.1:8080"
+    refresh_token: str | None = None
+    """Exchanged for access tokens (control-api 2.1)."""
+    refresh_token_file: Path | None = None
+    public_key: str | None = None
+    """Base64 DER as UCloud/Core shows it; verifies what the Core sends."""
+    public_key_file: Path | None = None
+    """PEM or base64 DER."""
+    timeout_seconds: float = 10.0
+    """Of one control call."""
+
+
+@dataclass(frozen=True, slots=True)
+class RaySettings:
+    address: str = "local"
+    """`local`: started by `ucloud-ray up`; else what `ray.init` takes."""
+    namespace: str = "ucloud-ray"
+
+
+@dataclass(frozen=True, slots=True)
+class ProductSettings:
+    name: str
+    category: str
+    cpu: float = 1
+    """Virtual cores; fractions are allowed."""
+    memory_in_gigs: float = 1
+    """Decimal gigabytes (ENV-36)."""
+    gpu: int = 0
+    price: int = 1_000_000
+    """Per unit, in millionths of the currency for credits."""
+    unit_of_price: str = "CREDITS_PER_MINUTE"
+    description: str = ""
+    cpu_model: str = ""
+    memory_model: str = ""
+    gpu_model: str = ""
+    free_to_use: bool = False
+    backends: Mapping[str, Mapping[str, bool]] | None = None
+    """`docker`, `native`, `virtualMachine` to feature flags; None: whatever works on the nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapacitySettings:
+    cpu: float
+    memory_in_gigs: float
+    gpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSettings:
+    match: Mapping[str, str] = field(default_factory=lambda: {"host": "*"})
+    """`host`: shell pattern on our host name."""
+    categories: tuple[str, ...] = ()
+    capacity: Mapping[str, CapacitySettings] = field(default_factory=dict)
+    """Category to what a matching machine sells; may exceed the hardware. Default: the hardware."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriveOwner:
+    type: Literal["user", "project"]
+    username: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSettings:
+    id: str
+    title: str
+    path: Path
+    owner: DriveOwner
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Every option named in job-semantics, by its name there."""
+
+    canceling_state: bool = True
+    """LC-4."""
+    exit_code_policy: Literal["mission", "strict"] = "mission"
+    """LC-10, LC-11."""
+    replica_end_policy: Literal["first", "all"] = "first"
+    """LC-7."""
+    replica_linger_seconds: float = 5.0
+    """LC-7."""
+    restart_on_exit: Literal["accept", "reject"] = "accept"
+    """LC-28."""
+    stop_grace_seconds: float = 10.0
+    """ENV-42."""
+    node_loss_grace_seconds: float = 60.0
+    """SCH-16, REC-4."""
+    log_replay_bytes: int = 1024 * 1024
+    """LOG-5, per rank and stream."""
+    pids_limit: int = 32_768
+    """ENV-39."""
+    open_files_limit: int = 1_048_576
+    """ENV-39."""
+    replicas_per_actor: int = 1
+    """D5: how many ranks one replica actor may serve at once."""
+    warm_replica_actors: int = 2
+    """D5: idle replica actors kept per node."""
+    automatic_homes: bool = True
+    """Make a drive for a workspace that has none below `dataDir/drives`. Off: such a job is refused."""
+    container_network: str = "none"
+    """Docker network of containers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    provider: ProviderSettings = field(default_factory=ProviderSettings)
+    core: CoreSettings = field(default_factory=CoreSettings)
+    data_dir: Path = Path("ucloud-ray-data")
+    store: str | None = None
+    """SQLAlchemy URL; `sqlite:///<dataDir>/jobs.db` when None."""
+    ray: RaySettings = field(default_factory=RaySettings)
+    products: tuple[ProductSettings, ...] = ()
+    nodes: tuple[NodeSettings, ...] = ()
+    drives: tuple[DriveSettings, ...] = ()
+    policy: PolicySettings = field(default_factory=PolicySettings)
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"sqlite:///{self.data_dir.resolve() / 'jobs.db'}"
