@@ -1,0 +1,92 @@
+"""One writer per database: a lock file beside a SQLite file, a session lock inside PostgreSQL.
+
+Both belong to the process and vanish with it, also after kill -9. The lock file itself stays and means nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from ucloud_ray.db.errors import StoreInUse, StoreMisconfigured
+
+_PAUSE_SECONDS = 0.05
+
+
+class FileLock:
+    """Exclusive lock on `<database>.lock`. Raises `StoreInUse` when it is not free within `patience` seconds."""
+
+    def __init__(self, database: Path, patience: float) -> None:
+        self._path = database.with_name(database.name + ".lock")
+        self._file = self._open()
+        try:
+            _insist(self._try, patience, self._in_use)
+        except BaseException:
+            os.close(self._file)
+            raise
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._file)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreMisconfigured(f"{self._path} cannot be opened for writing: {error.strerror}.") from error
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _in_use(self) -> StoreInUse:
+        holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
+        return StoreInUse(
+            f"Process {holder} uses this database ({self._path}). Stop it first, or use another data folder."
+        )
+
+
+def hold_session_lock(engine: Engine, name: str, patience: float) -> None:
+    """Every connection that this PostgreSQL engine makes takes the lock `name` first, or is refused."""
+    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+
+    def take(connection: Any, _record: object) -> None:
+        try:
+            _insist(lambda: _try_session_lock(connection, key), patience, _session_in_use)
+        except BaseException:
+            connection.close()
+            raise
+
+    event.listen(engine, "connect", take)
+
+
+def _try_session_lock(connection: Any, key: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", (key,))
+        granted: bool = cursor.fetchone()[0]
+    connection.commit()
+    return granted
+
+
+def _session_in_use() -> StoreInUse:
+    return StoreInUse("Another process uses this PostgreSQL database. Stop it first, or use another database.")
+
+
+def _insist(attempt: Callable[[], bool], patience: float, refusal: Callable[[], StoreInUse]) -> None:
+    # A process that was just killed may hold the lock for a moment more.
+    give_up = time.monotonic() + patience
+    while not attempt():
+        if time.monotonic() >= give_up:
+            raise refusal()
+        time.sleep(_PAUSE_SECONDS)
