@@ -57,6 +57,8 @@ class CleanUp:
     """The newest incarnation that may hold anything; a request that was not granted yet counts."""
     hosts: tuple[str, ...]
     """Host of rank i; empty if nothing was placed."""
+    keep_data: bool = False
+    """Leave the disks of a machine alone (SUS-3)."""
 
 
 @dataclass(frozen=True, slots=True)

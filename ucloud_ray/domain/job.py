@@ -193,6 +193,10 @@ class Verdict:
     status: str
     allow_restart: bool | None = None
     """LC-14."""
+    silent: bool = False
+    """Nothing more is announced: the Core does not know this job any more (REC-9, O3)."""
+    resume: bool = False
+    """With SUSPENDED: resume at once afterwards (W11)."""
 
 
 # ------------------------------------------------------------------------------------------------------ phases
@@ -203,6 +207,8 @@ class Queued:
     since: Millis
     told_waiting: bool = False
     """Whether the text that no machine is free was sent for this stay in the queue (SCH-13)."""
+    ranks: tuple[Rank, ...] = ()
+    """Where the disks of a resumed machine are (SUS-6); else empty."""
     kind: Literal["queued"] = "queued"
 
 
@@ -242,6 +248,10 @@ class Cleaning:
 @dataclass(frozen=True, slots=True)
 class Suspended:
     since: Millis
+    ranks: tuple[Rank, ...] = ()
+    """Where it last ran and its disks are."""
+    resume: bool = False
+    """Resume at the next `Tick` (W11)."""
     kind: Literal["suspended"] = "suspended"
 
 
@@ -268,6 +278,8 @@ class TimeBook:
     """Milliseconds, extensions included; None: no automatic end. Ours, never read back from the Core (TIME-5)."""
     first_running: Millis | None = None
     last_running: Millis | None = None
+    running_since: Millis | None = None
+    """Start of the RUNNING interval that is not over yet."""
     ran: int = 0
     """Sum of the finished RUNNING intervals in milliseconds."""
 
@@ -289,7 +301,8 @@ class Job:
     phase: Phase
     rules: Rules = field(default_factory=Rules)
     incarnation: int = 0
-    """Number of placements so far; the one in force. Events that carry another number change nothing."""
+    """Number of the newest placement, or of the newest request for one that was given up; only ever grows. Events
+    that carry another number change nothing."""
     failed_starts: int = 0
     """Placements given back in a row because a start failed (SCH-11)."""
     told: JobState = JobState.IN_QUEUE

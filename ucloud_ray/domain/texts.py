@@ -1,0 +1,65 @@
+"""Every status line that the life cycle writes (LC-12, section 1.5), and the filter for text that is not ours.
+
+The web client reads some status lines as commands (W2), so nothing from a user, a program or an image may reach one
+unfiltered: pass it through `one_line` first.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+WAITING = "Your job is now waiting in the queue!"
+NO_MACHINE = (
+    "There are currently no machines available to run your job. It starts as soon as there is room; "
+    "a smaller machine may be available sooner."
+)
+RUNNING = "Your job is now running!"
+FOLDER_READY = "The folder of your job is ready."
+FINISHED = "The job has finished processing!"
+OUT_OF_MEMORY = "The job was stopped because it used more memory than the machine has"
+EXPIRED = "Your job has expired"
+CANCELLING = "Your job is being cancelled"
+CANCELLED = "Your job has been cancelled!"
+NO_CREDITS = "Your job has been terminated (No more credits)"
+LOST_PERMISSIONS = "Your job has been terminated (Lost permissions)"
+MACHINE_LOST = "Your job failed because the machine it was running on is no longer available"
+UNKNOWN_JOB = "Your job is no longer available"
+POWERED_OFF = "The virtual machine is powered off."
+
+MAX_REASON = 200
+"""Characters of foreign text in one status line."""
+
+_COMMANDS = re.compile(r"\b(target|ssh access|ssh)\s*:", re.IGNORECASE)
+
+
+def scheduled(hosts: tuple[str, ...]) -> str:
+    """The text on placement (SCH-13); each machine is named once."""
+    return f"Your job has been scheduled and is starting soon (Assigned to {one_line(', '.join(dict.fromkeys(hosts)))})"
+
+
+def not_started(reason: str) -> str:
+    """The text of T4."""
+    return f"Your job could not be started: {one_line(reason) or 'unknown reason'}"
+
+
+def extended(by: int) -> str:
+    """`by` in milliseconds (TIME-6)."""
+    return f"Your job has been extended by {duration(by)}"
+
+
+def duration(millis: int) -> str:
+    """`1 hour`, `2 hours and 30 minutes`, `1 hour, 2 minutes and 3 seconds`; less than a second counts as none."""
+    seconds = millis // 1000
+    amounts = ((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"), (seconds % 60, "second"))
+    parts = [f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in amounts if n]
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:]))) or "0 seconds"
+
+
+def one_line(foreign: str) -> str:
+    """Text that cannot be taken for a command of the web client: one line, no control characters, at most
+    `MAX_REASON` characters, and `Target:` or `SSH:` without their colon (W2)."""
+    spaced = "".join(" " if char.isspace() else char for char in foreign)
+    printable = "".join(char for char in spaced if not unicodedata.category(char).startswith("C"))
+    harmless = _COMMANDS.sub(r"\1", " ".join(printable.split()))
+    return harmless if len(harmless) <= MAX_REASON else harmless[: MAX_REASON - 1] + "…"
