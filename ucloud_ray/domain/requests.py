@@ -1,0 +1,104 @@
+"""What the service checks before it hands an order to the life cycle. Pure; called by the service only.
+
+A refusal is a text for users; None means that the order may go on (or that there is nothing to do and 200 is right).
+`decide` tolerates everything refused here, because the job may change between the check and the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ucloud_ray.domain import texts
+from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.ids import Millis
+from ucloud_ray.domain.job import Backend, Final, Job, JobSpec, JobState, Queued, Starting
+from ucloud_ray.domain.on_order import is_ending, is_restartable, verdict_in_force
+
+__all__ = [
+    "is_restartable",
+    "refuse_extension",
+    "refuse_suspension",
+    "refuse_unsuspension",
+    "restate",
+    "same_job",
+]
+
+MAX_ALLOCATION = 100 * 365 * 24 * 3600 * 1000
+"""Milliseconds, a hundred years: no deadline may leave the range of the numbers on the wire and in the store."""
+
+
+def refuse_extension(job: Job, by: int) -> str | None:
+    """TIME-7. `by` in milliseconds."""
+    if by <= 0:
+        return "The time to add must be positive."
+    if is_ending(job):
+        return _over(job, "extended")
+    if job.times.allocation is not None and job.times.allocation + by > MAX_ALLOCATION:
+        return "The job cannot be extended that far. Ask for less time."
+    return None
+
+
+def refuse_suspension(job: Job) -> str | None:
+    """SUS-2, SUS-4."""
+    if job.spec.backend is not Backend.VIRTUAL_MACHINE:
+        return "Only virtual machines can be suspended. Stop the job instead."
+    return _over(job, "suspended") if is_ending(job) else None
+
+
+def refuse_unsuspension(job: Job) -> str | None:
+    """SUS-6, SUS-8, W11."""
+    if is_restartable(job):
+        return None
+    if is_ending(job):
+        return _over(job, "resumed")
+    if job.spec.backend is not Backend.VIRTUAL_MACHINE:
+        return "Only virtual machines can be resumed."
+    if isinstance(job.phase, Queued | Starting):
+        return "The machine is starting already."
+    return None
+
+
+def _over(job: Job, done: str) -> str:
+    return f"The job {'has ended' if job.final else 'is about to end'} and cannot be {done}."
+
+
+def same_job(job: Job, created_at: Millis, spec: JobSpec) -> bool:
+    """Whether a repeated `create` means this job (O3).
+
+    What our own configuration adds (the size of the product, titles) is not compared: a change of it must not turn a
+    running job into another one.
+    """
+    return job.created_at == created_at and _asked(job.spec) == _asked(spec)
+
+
+def _asked(spec: JobSpec) -> JobSpec:
+    bare = replace(spec.machine, cpu_milli=0, memory_bytes=0, gpu=0, cpu_model="", memory_model="", gpu_model="")
+    return replace(spec, machine=bare, application_title="")
+
+
+def restate(job: Job, *, even_if_same: bool = False) -> Announce | None:
+    """The job's present state once more: for a Core that believes another one (11.4, REC-13), or, with
+    `even_if_same`, for a page that believes another one after a refusal (W12). None for a job that the Core forgot.
+    """
+    verdict = verdict_in_force(job)
+    if verdict is not None and verdict.silent:
+        return None
+    return Announce(
+        state=job.told,
+        status=_present_status(job),
+        output_folder=job.output_folder if job.told is JobState.RUNNING or job.final else None,
+        allow_restart=verdict.allow_restart if verdict is not None and job.final else None,
+        expected_different_state=not even_if_same,
+    )
+
+
+_STATUS: dict[JobState, str] = {
+    JobState.IN_QUEUE: texts.WAITING,
+    JobState.RUNNING: texts.RUNNING,
+    JobState.CANCELING: texts.CANCELLING,
+    JobState.SUSPENDED: texts.POWERED_OFF,
+}
+
+
+def _present_status(job: Job) -> str:
+    return job.phase.verdict.status if isinstance(job.phase, Final) else _STATUS[job.told]
