@@ -1,0 +1,40 @@
+"""The provider's HTTP application: which part answers what. Built by `bootstrap`, served by uvicorn."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+
+from ucloud_ray import __version__
+from ucloud_ray.control.service import JobService, LogFollower
+from ucloud_ray.provider import endpoint, openapi, platform
+from ucloud_ray.provider.auth import TokenVerifier
+from ucloud_ray.provider.errors import no_such_call
+from ucloud_ray.provider.follow import FollowSocket
+from ucloud_ray.provider.jobs import JobCalls
+from ucloud_ray.provider.products import ProductCalls
+from ucloud_ray.settings import Settings
+from ucloud_ray.wire.convert import ConfiguredProducts
+
+
+def create_app(service: JobService, follower: LogFollower, settings: Settings, verifier: TokenVerifier) -> FastAPI:
+    """Everything UCloud/Core may ask of us. The service may not be ready yet: then calls are answered 503."""
+    provider = settings.provider
+    app = FastAPI(
+        title=f"Provider API of {provider.id}",
+        summary="What UCloud/Core calls. Every error is an object with `why`, a text for users.",
+        version=__version__,
+        openapi_url=f"/ucloud/{provider.id}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={HTTPException: no_such_call},
+    )
+    products = ConfiguredProducts(provider.id, settings.products)
+    around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes)
+    for call in (*JobCalls(service, products).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()):
+        endpoint.add(app, call, around)
+    socket = FollowSocket(follower, provider.id, verifier)
+    app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)
+    openapi.install(app)
+    return app

@@ -1,0 +1,136 @@
+"""One HTTP call of the Core, from request to answer: authenticate, read, validate, handle, answer.
+
+FastAPI routes and documents; the body does not go through its parameter machinery, which would insist on a
+`Content-Type`, answer errors in another shape and validate twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from fastapi import FastAPI
+from pydantic import TypeAdapter
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from ucloud_ray.control.errors import Refused
+from ucloud_ray.provider import body
+from ucloud_ray.provider.auth import TokenVerifier, acting_user
+from ucloud_ray.provider.errors import JsonResponse, bug, failure, refused
+from ucloud_ray.wire.common import CommonErrorMessage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """What a handler gets to see of a request."""
+
+    content: T
+    """The validated body; None for calls without one."""
+    document: Any
+    """The body as received."""
+    query: QueryParams
+    user: str | None
+    """The acting user (provider-api 2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint(Generic[T]):
+    """A call of the provider API and what answers it."""
+
+    method: str
+    path: str
+    """Below `/ucloud/P/`."""
+    handle: Callable[[Call[T]], Awaitable[Any]]
+    """Returns the JSON of the answer, or raises `Refused`."""
+    summary: str
+    request: Any = None
+    """Type of the body; None: the body is not looked at."""
+    response: Any = None
+    """Type of the answer, for the documentation."""
+    public: bool = False
+    """Answered without a token."""
+    errors: tuple[int, ...] = field(default=(400,))
+    """Statuses besides 401 and 403, for the documentation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every endpoint of one application shares."""
+
+    provider_id: str
+    verifier: TokenVerifier
+    max_body_bytes: int
+
+
+def add(app: FastAPI, endpoint: Endpoint[Any], around: Surroundings) -> None:
+    """Serve the endpoint."""
+    app.add_api_route(
+        f"/ucloud/{around.provider_id}/{endpoint.path}",
+        _route(endpoint, around),
+        methods=[endpoint.method],
+        name=_call_name(endpoint),
+        operation_id=_call_name(endpoint),
+        summary=endpoint.summary,
+        response_model=None,
+        response_class=JsonResponse,
+        responses=_documented_responses(endpoint),
+        tags=[endpoint.path.split("/")[0]],
+        openapi_extra={"x-request-type": endpoint.request} if endpoint.request is not None else None,
+    )
+
+
+def _route(endpoint: Endpoint[Any], around: Surroundings) -> Callable[[Request], Awaitable[Response]]:
+    adapter = TypeAdapter[Any](endpoint.request) if endpoint.request is not None else None
+
+    async def route(request: Request) -> Response:
+        try:
+            if not endpoint.public:
+                around.verifier.verify(request.headers.get("authorization"))
+            call = await _read(request, adapter, around.max_body_bytes)
+            return JsonResponse(await endpoint.handle(call))
+        except Refused as error:
+            return refused(error)
+        except ClientDisconnect:
+            return failure(400, "The caller left before its request was complete")
+        except Exception as error:
+            return bug(error, f"{endpoint.method} {endpoint.path}")
+
+    return route
+
+
+async def _read(request: Request, adapter: TypeAdapter[Any] | None, max_bytes: int) -> Call[Any]:
+    user = acting_user(request.headers.get("ucloud-username"))
+    if adapter is None:
+        return Call(None, None, request.query_params, user)
+    document = body.parse(await body.read(request, max_bytes))
+    return Call(body.validate(adapter, document), document, request.query_params, user)
+
+
+def _call_name(endpoint: Endpoint[Any]) -> str:
+    """Unique and readable: `POST_jobs_terminate`."""
+    return f"{endpoint.method}_{endpoint.path.replace('/', '_').replace('-', '_')}"
+
+
+def _documented_responses(endpoint: Endpoint[Any]) -> dict[int | str, dict[str, Any]]:
+    statuses = endpoint.errors if endpoint.public else (*endpoint.errors, 401, 403)
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"model": CommonErrorMessage, "description": _DESCRIPTIONS[status]} for status in statuses
+    }
+    if endpoint.response is not None:
+        responses[200] = {"model": endpoint.response, "description": "Done"}
+    return responses
+
+
+_DESCRIPTIONS = {
+    400: "The request is wrong or not supported; `why` is a text for users",
+    401: "No valid token",
+    403: "A valid token, but not UCloud/Core's",
+    404: "Unknown job, or not offered by this provider",
+    413: "The request is too large",
+    503: "The provider is not ready yet; nothing was done",
+}
