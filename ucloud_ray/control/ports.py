@@ -23,6 +23,10 @@ class Clock(Protocol):
 # ------------------------------------------------------------------------------------------------------- store
 
 
+STATUS_ONLY_LIMIT = 64
+"""Status-only updates of one job that may wait; older ones are dropped (REC-22)."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
     """An update that the Core has not accepted yet."""

@@ -73,5 +73,12 @@ class Announce:
     allow_restart: bool | None = None
     expected_different_state: bool = False
 
+    @property
+    def status_only(self) -> bool:
+        """Nothing but a text, which may be lost when too many wait (REC-22)."""
+        return all(
+            value is None for value in (self.state, self.output_folder, self.new_time_allocation, self.allow_restart)
+        )
+
 
 Effect = RequestPlacement | StartReplica | WatchReplica | StopReplica | CleanUp | Announce

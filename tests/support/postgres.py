@@ -1,0 +1,130 @@
+"""A private PostgreSQL server for a test run: own data folder, own socket, a free port on the loopback address.
+
+Needs the server's programs. As root it runs as the user `postgres`, because PostgreSQL refuses root.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+
+from tests.support.wait import wait_until
+
+_PASSWORD = "correct horse"
+
+
+def missing_programs() -> str | None:
+    """Why no server can be started here, or None."""
+    if _programs() is None:
+        return "PostgreSQL's server programs (initdb, postgres) are not installed"
+    return None
+
+
+@dataclass(frozen=True)
+class Server:
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def new_database(self) -> str:
+        """URL of an empty database."""
+        name = f"test_{uuid4().hex}"
+        with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return f"postgresql://tester:{_PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{name}"
+
+    def stop(self) -> None:
+        """At once, as a crash; idempotent."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait(timeout=30)
+
+    def ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError("PostgreSQL did not start")
+        try:
+            psycopg.connect(self._dsn("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user=tester password='{_PASSWORD}' dbname={database}"
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    try:
+        _give_away(folder)
+        _init(folder)
+        server = start(folder)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start(folder: Path) -> Server:
+    """A server on a folder that `initdb` made. Durability stays on: it is what the tests are about."""
+    port = _free_port()
+    options = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=16MB"]
+    settings = [part for option in options for part in ("-c", option)]
+    with (folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            _as_postgres(["postgres", "-D", str(folder / "data"), *settings]), stdout=log, stderr=log, cwd=folder
+        )
+    server = Server(port, process)
+    wait_until(server.ready, "PostgreSQL to answer")
+    return server
+
+
+def _init(folder: Path) -> None:
+    secret = folder / "password"
+    secret.write_text(_PASSWORD)
+    _give_away(secret)
+    command = ["initdb", "-D", str(folder / "data"), "-U", "tester", "-A", "scram-sha-256", f"--pwfile={secret}"]
+    subprocess.run(
+        _as_postgres([*command, "-E", "UTF8", "--locale=C.UTF-8"]), check=True, capture_output=True, cwd=folder
+    )
+
+
+def _as_postgres(command: list[str]) -> list[str]:
+    programs = _programs()
+    assert programs is not None
+    program = [str(programs / command[0]), *command[1:]]
+    if os.geteuid() != 0:
+        return program
+    # Not runuser: it would stay between us and the server, and signals would end it instead.
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *program]
+
+
+def _programs() -> Path | None:
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else []
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+def _give_away(path: Path) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(path, "postgres")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

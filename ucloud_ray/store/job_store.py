@@ -1,0 +1,130 @@
+"""`control.ports.JobStore` in SQL. Called by the engine of the supervisor, the only writer (D2)."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from ucloud_ray.control.ports import Change, Clock, OutboxRow
+from ucloud_ray.db import Database
+from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
+from ucloud_ray.domain.job import Job
+from ucloud_ray.store import outbox
+from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
+from ucloud_ray.store.tables import jobs, secrets
+
+_SECRET_BYTES = 32
+
+
+class SqlJobStore:
+    """Made by `open_store`. Errors: `store.errors`; after `StoreUnavailable` nothing was written."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self._clock = clock
+
+    async def commit(self, changes: Sequence[Change]) -> list[OutboxRow]:
+        """See the port. Updates of a job whose id went to another one are not kept: they would reach that one (O3)."""
+        now = self._clock.now()
+        prepared = [(change, _values(change, now)) for change in changes]
+        return await self._db.write(
+            lambda connection: [row for item in prepared for row in _write_change(connection, *item, now)]
+        )
+
+    async def enqueue(self, job_id: JobId, update: Announce, now: Millis) -> OutboxRow:
+        rows = await self._db.write(lambda connection: outbox.append(connection, None, job_id, [update], now))
+        return rows[0]
+
+    async def acknowledge(self, seqs: Sequence[int]) -> None:
+        if seqs:
+            await self._db.write(lambda connection: outbox.acknowledge(connection, seqs))
+
+    async def active_jobs(self) -> list[Job]:
+        return await self._db.read(_active_jobs)
+
+    async def recent_jobs(self, limit: int) -> list[Job]:
+        """Active and final ones, newest first."""
+        return await self._db.read(lambda connection: _recent_jobs(connection, limit))
+
+    async def pending_updates(self) -> list[OutboxRow]:
+        return await self._db.read(outbox.pending)
+
+    async def find(self, ref: JobRef) -> Job | None:
+        return await self._db.read(lambda connection: _find(connection, ref))
+
+    async def get(self, uid: JobUid) -> Job | None:
+        return await self._db.read(lambda connection: _get(connection, uid))
+
+    async def document(self, uid: JobUid) -> Mapping[str, Any] | None:
+        query = select(jobs.c.document).where(jobs.c.uid == uid)
+        return document_of(await self._db.read(lambda connection: connection.execute(query).scalar()))
+
+    async def secret(self, name: str) -> bytes:
+        return await self._db.write(lambda connection: _secret(connection, name))
+
+    async def close(self) -> None:
+        await self._db.close()
+
+
+def _values(change: Change, now: Millis) -> dict[str, Any]:
+    values = job_values(change.job, now)
+    if change.document is not None:
+        values["document"] = document_text(change.document)
+    return values
+
+
+def _write_change(connection: Connection, change: Change, values: Mapping[str, Any], now: Millis) -> list[OutboxRow]:
+    job = change.job
+    known = connection.execute(
+        update(jobs).where(jobs.c.uid == job.uid).values(values).returning(jobs.c.current)
+    ).scalar()
+    if known is None:
+        _insert(connection, values)
+    if known is False:
+        return []
+    return outbox.append(connection, job.uid, job.id, change.updates, now)
+
+
+def _insert(connection: Connection, values: Mapping[str, Any]) -> None:
+    same_id = (jobs.c.job_id == values["job_id"]) & jobs.c.current
+    if connection.execute(update(jobs).where(same_id).values(current=False)).rowcount:
+        outbox.drop_for_job_id(connection, values["job_id"])
+    connection.execute(insert(jobs).values(values, current=True))
+
+
+def _active_jobs(connection: Connection) -> list[Job]:
+    query = select(jobs.c.record).where(~jobs.c.final).order_by(jobs.c.number)
+    return [job_of(record) for record in connection.execute(query).scalars()]
+
+
+def _recent_jobs(connection: Connection, limit: int) -> list[Job]:
+    query = select(jobs.c.record).order_by(jobs.c.number.desc()).limit(limit)
+    return [job_of(record) for record in connection.execute(query).scalars()]
+
+
+def _find(connection: Connection, ref: JobRef) -> Job | None:
+    # The same id and time may exist twice, with another specification; the newest is meant (O3).
+    query = select(jobs.c.record).where(jobs.c.job_id == ref.id).order_by(jobs.c.number.desc()).limit(1)
+    exact = jobs.c.current if ref.created_at is None else jobs.c.created_at == ref.created_at
+    return _job_or_none(connection.execute(query.where(exact)).scalar())
+
+
+def _get(connection: Connection, uid: JobUid) -> Job | None:
+    return _job_or_none(connection.execute(select(jobs.c.record).where(jobs.c.uid == uid)).scalar())
+
+
+def _job_or_none(record: str | None) -> Job | None:
+    return None if record is None else job_of(record)
+
+
+def _secret(connection: Connection, name: str) -> bytes:
+    query = select(secrets.c.value).where(secrets.c.name == name)
+    value: bytes | None = connection.execute(query).scalar()
+    if value is None:
+        value = random.token_bytes(_SECRET_BYTES)
+        connection.execute(insert(secrets).values(name=name, value=value))
+    return value
