@@ -108,6 +108,8 @@ class Launch:
     argv: tuple[str | EnvRef, ...]
     environment: Mapping[str, str]
     """The application's own variables (INV-18); the provider's are added per rank."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """The application's own variables that take the value of another one: name to the other's name (INV-16)."""
     mounts: tuple[MountRequest, ...] = ()
     change_working_directory: bool = True
     run_as_root: bool = False
