@@ -1,0 +1,215 @@
+"""The contract of `runtimes.driver` for Docker containers, in terms of the files beside this one.
+
+A container belongs to the daemon: it outlives this object and its process (D1). What another process needs to find it
+again is its name, its labels and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtimes.docker import capabilities, files, handles, host, images, launch, state, stats
+from runtimes.docker import spec as container_spec
+from runtimes.docker.client import Conflict, DockerClient
+from runtimes.docker.events import EventWatcher
+from runtimes.docker.logs import LogCopy, LogTarget
+from runtimes.errors import InvalidTask, RuntimeUnavailable, TaskNotFound
+from runtimes.settings import DockerSettings
+from runtimes.types import (
+    Capabilities,
+    ExitResult,
+    FoundTask,
+    LogPaths,
+    TaskHandle,
+    TaskId,
+    TaskSpec,
+    TaskState,
+    TaskStatus,
+    Usage,
+)
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 30.0
+"""How often a waiter looks at its container without having been told anything."""
+_DRAIN_SECONDS = 10.0
+_REMOVAL_RETRY_SECONDS = 0.05
+_CAPABILITIES_SECONDS = 2.0
+
+
+class DockerDriver:
+    """Runs each task as one container of the local daemon."""
+
+    name = "docker"
+
+    def __init__(self, settings: DockerSettings) -> None:
+        self._settings = settings
+        self._client = DockerClient(settings.base_url)
+        self._images = images.Images(
+            lambda reference: self._client.run(self._client.inspect_image, reference),
+            lambda reference: self._client.run(self._client.pull, reference),
+            settings.pull_retry_seconds,
+        )
+        self._events = EventWatcher(lambda since: self._client.events(container_spec.INCARNATION, since))
+        self._copies: dict[str, LogCopy] = {}
+        self._host: host.HostFacts | None = None
+        self._capabilities: tuple[float, Capabilities] | None = None
+
+    async def capabilities(self) -> Capabilities:
+        now = time.monotonic()
+        if self._capabilities is None or now - self._capabilities[0] > _CAPABILITIES_SECONDS:
+            self._capabilities = (now, await self._client.run(capabilities.probe, self._client))
+        return self._capabilities[1]
+
+    async def prepare(self, spec: TaskSpec) -> None:
+        if not spec.image:
+            raise InvalidTask("A container needs an image, and the application names none.")
+        await self._host_facts()
+        image = await self._images.ensure(spec.image)
+        if spec.user is None and not spec.run_as_root:
+            images.refuse_root(spec.image, image)
+
+    async def start(self, spec: TaskSpec) -> TaskHandle:
+        facts = await self._host_facts()
+        container = await self._client.run(launch.launch, self._client, self._settings, facts, spec)
+        target = LogTarget(container, spec.logs, spec.job_folder, spec.user)
+        self._copy(spec.id, target)
+        return handles.make(spec.id, target)
+
+    async def recover(self, id: TaskId) -> TaskHandle:
+        container = await self._find(id)
+        state.task_status(container)
+        target = handles.target_of_container(container)
+        self._copy(id, target)
+        return handles.make(id, target)
+
+    async def wait(self, handle: TaskHandle) -> ExitResult:
+        result = await self._ended(handle)
+        await self._copy(handle.id, handles.log_target(handle)).finished()
+        return result
+
+    async def stop(self, handle: TaskHandle, grace_seconds: float) -> None:
+        try:
+            await self._kill(handle, "SIGTERM")
+            async with asyncio.timeout(grace_seconds):
+                await self._ended(handle)
+        except TimeoutError:
+            await self._kill_at_once(handle)
+        except (Conflict, TaskNotFound):
+            pass  # It has ended already.
+
+    async def destroy(self, id: TaskId) -> None:
+        try:
+            container = await self._client.run(self._client.inspect, id.name)
+        except TaskNotFound:
+            await self._client.run(files.remove, self._settings.state_dir, id.name)
+            return
+        if state.incarnation(container) != id.incarnation:
+            return  # The name, and the folder of that name, belong to another attempt now.
+        await self._drain(id, container)
+        await self._remove(container["Id"])
+        await self._client.run(files.remove, self._settings.state_dir, id.name)
+
+    async def inspect(self, handle: TaskHandle) -> TaskStatus:
+        return state.task_status(await self._client.run(self._client.inspect, handles.container_id(handle)))
+
+    async def usage(self, handle: TaskHandle) -> Usage:
+        container = await self._client.run(self._client.inspect, handles.container_id(handle))
+        if state.task_status(container).state is TaskState.ENDED:
+            raise TaskNotFound("The task has ended and uses nothing.")
+        try:
+            return await self._client.run(stats.usage, container["State"]["Pid"])
+        except (FileNotFoundError, ProcessLookupError) as gone:
+            raise TaskNotFound("The task has ended and uses nothing.") from gone
+        except (OSError, KeyError, ValueError) as error:
+            raise RuntimeUnavailable("The task's control groups cannot be read.") from error
+
+    async def logs(self, handle: TaskHandle) -> LogPaths:
+        target = handles.log_target(handle)
+        self._copy(handle.id, target)
+        return target.paths
+
+    async def list_tasks(self, provider_id: str) -> Sequence[FoundTask]:
+        label = f"{container_spec.PROVIDER}={provider_id}"
+        containers = await self._client.run(self._client.list_containers, label)
+        return [
+            handles.found_task(container)
+            for container in containers
+            if container_spec.INCARNATION in container["Labels"]
+        ]
+
+    async def close(self) -> None:
+        await self._images.close()
+        await asyncio.get_running_loop().run_in_executor(None, self._close_threads)
+
+    def _close_threads(self) -> None:
+        self._events.close()
+        for copy in self._copies.values():
+            copy.close()
+        self._client.close()
+
+    async def _host_facts(self) -> host.HostFacts:
+        if self._host is None:
+            self._host = await self._client.run(host.look, self._client)
+        return self._host
+
+    async def _find(self, id: TaskId) -> Mapping[str, Any]:
+        container = await self._client.run(self._client.inspect, id.name)
+        if state.incarnation(container) != id.incarnation:
+            raise TaskNotFound(f"The container {id.name} is another attempt's.")
+        return container
+
+    async def _ended(self, handle: TaskHandle) -> ExitResult:
+        """Wait for the container's end, whatever its log does."""
+        with self._events.watch(handles.container_id(handle)) as wakeup:
+            while True:
+                wakeup.clear()
+                status = await self.inspect(handle)
+                if status.exit is not None:
+                    return status.exit
+                await wakeup.heard(_LOOK_SECONDS)
+
+    async def _kill(self, handle: TaskHandle, signal: str) -> None:
+        await self._client.run(self._client.kill, handles.container_id(handle), signal)
+
+    async def _kill_at_once(self, handle: TaskHandle) -> None:
+        try:
+            await self._kill(handle, "SIGKILL")
+            await self._ended(handle)
+        except (Conflict, TaskNotFound):
+            pass  # It has ended already.
+
+    def _copy(self, id: TaskId, target: LogTarget) -> LogCopy:
+        """The copy of this container's output, begun if it is not under way in this process."""
+        if target.container not in self._copies:
+            folder = files.task_folder(self._settings.state_dir, id.name)
+            self._copies[target.container] = LogCopy(self._client, target, folder)
+        return self._copies[target.container]
+
+    async def _drain(self, id: TaskId, container: Mapping[str, Any]) -> None:
+        """End it, and save what it wrote, before the daemon's log goes with the container (ENV-57)."""
+        if state.was_never_launched(container):
+            return
+        target = handles.target_of_container(container)
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                await self._kill_at_once(handles.make(id, target))
+                await self._copy(id, target).finished()
+        except TimeoutError:
+            logger.warning("removing %s before all of its output was copied", id.name)
+        self._copies.pop(target.container).close()
+
+    async def _remove(self, container: str) -> None:
+        while True:
+            try:
+                await self._client.run(self._client.remove, container)
+                return
+            except TaskNotFound:
+                return
+            except Conflict:
+                pass  # The daemon is at it already, for somebody else.
+            await asyncio.sleep(_REMOVAL_RETRY_SECONDS)

@@ -1,0 +1,77 @@
+"""What this machine and its Docker daemon allow, so that a limit never exceeds it. Asked once per driver."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+_CAP_SYS_RESOURCE = 24
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    cpus: int
+    memory_bytes: int
+    open_files: int
+    """Largest open-file limit that the daemon can give to a container."""
+
+
+class InfoSource(Protocol):
+    """The daemon, as far as its own facts go."""
+
+    base_url: str | None
+
+    def info(self) -> Mapping[str, Any]: ...
+
+
+def look(daemon: InfoSource) -> HostFacts:
+    """Raises `errors.RuntimeUnavailable`."""
+    info = daemon.info()
+    return HostFacts(int(info["NCPU"]), int(info["MemTotal"]), open_file_limit(daemon.base_url))
+
+
+def open_file_limit(base_url: str | None, proc: Path = Path("/proc")) -> int:
+    """What the daemon may set `RLIMIT_NOFILE` to: anything up to the kernel's maximum if it has CAP_SYS_RESOURCE,
+    else its own hard limit. The kernel's maximum where the daemon cannot be looked at."""
+    kernel = int((proc / "sys/fs/nr_open").read_text())
+    pid = _daemon_pid(base_url or DEFAULT_SOCKET)
+    try:
+        return kernel if pid is None or _may_raise(proc / str(pid)) else min(kernel, _hard_limit(proc / str(pid)))
+    except OSError:
+        return kernel
+
+
+def _daemon_pid(base_url: str) -> int | None:
+    """Process that listens on the socket (the service manager, where that one opened it)."""
+    if not base_url.startswith("unix://"):
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(base_url.removeprefix("unix://"))
+            credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    pid: int = struct.unpack("3i", credentials)[0]
+    return pid or None
+
+
+def _may_raise(process: Path) -> bool:
+    effective = int(_field(process / "status", "CapEff:"), 16)
+    return bool(effective >> _CAP_SYS_RESOURCE & 1)
+
+
+def _hard_limit(process: Path) -> int:
+    hard = _field(process / "limits", "Max open files").split()[1]
+    return 2**63 if hard == "unlimited" else int(hard)
+
+
+def _field(file: Path, name: str) -> str:
+    for line in file.read_text().splitlines():
+        if line.startswith(name):
+            return line.removeprefix(name)
+    raise OSError(f"{file} has no line {name!r}")

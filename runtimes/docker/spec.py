@@ -1,0 +1,157 @@
+"""A task specification as the body of Docker's "create container" call. Pure; called by `launch`.
+
+One function per concern. Everything that a daemon's own configuration could change (log driver, restart policy, init)
+is said explicitly, so that a task behaves alike on every machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runtimes.docker.host import HostFacts
+from runtimes.errors import InvalidTask
+from runtimes.types import Limits, LogPaths, Mount, TaskSpec
+
+INCARNATION = "ucloud-ray/incarnation"
+PROVIDER = "ucloud-ray/provider"
+STDOUT = "ucloud-ray/docker.stdout"
+STDERR = "ucloud-ray/docker.stderr"
+JOB_FOLDER = "ucloud-ray/docker.job-folder"
+_OWN_LABELS = frozenset({STDOUT, STDERR, JOB_FOLDER})
+
+WORK = "/work"
+ETC = "/etc/ucloud"
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+
+# What Docker grants by default, less what a job has no use for: raw sockets, device nodes, writing audit records.
+_DROPPED_FROM_ROOT = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+
+# The `local` driver keeps every byte; `json-file` turns invalid UTF-8 into U+FFFD. Never rotated: a rotation would
+# take away output that is not copied yet (docs/decisions/0001-container-logs.md).
+_LOG_CONFIG = {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}}
+
+
+def container_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network: str) -> dict[str, Any]:
+    """The container of this task.
+
+    Args:
+        etc_folder: folder on this machine with the content of `spec.files`.
+        network: name of a Docker network.
+
+    Raises `errors.InvalidTask` for what can be seen to be wrong without asking the daemon.
+    """
+    _check(spec)
+    return {
+        "Image": spec.image,
+        "Hostname": spec.hostname,
+        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Labels": labels(spec),
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "Tty": False,
+        "OpenStdin": False,
+        **_command(spec),
+        **_user(spec),
+        **_working_directory(spec),
+        "HostConfig": host_config(spec, host, etc_folder, network),
+    }
+
+
+def _check(spec: TaskSpec) -> None:
+    if not spec.image:
+        raise InvalidTask("A container needs an image, and the application names none.")
+    if not _NAME.fullmatch(spec.id.name):
+        raise InvalidTask(f"{spec.id.name!r} cannot be the name of a container.")
+    if spec.labels.get(INCARNATION, spec.id.incarnation) != spec.id.incarnation:
+        raise InvalidTask(f"The label {INCARNATION} differs from the task's incarnation.")
+
+
+def labels(spec: TaskSpec) -> dict[str, str]:
+    """The task's labels, and where its output goes: a process that only knows the task's id must find that too."""
+    return {
+        **spec.labels,
+        INCARNATION: spec.id.incarnation,
+        STDOUT: str(spec.logs.stdout),
+        STDERR: str(spec.logs.stderr),
+        JOB_FOLDER: str(spec.job_folder),
+    }
+
+
+def public_labels(container_labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels that the task was given (image labels included, which Docker mixes in)."""
+    return {key: value for key, value in container_labels.items() if key not in _OWN_LABELS}
+
+
+def log_paths(container_labels: Mapping[str, str]) -> LogPaths:
+    return LogPaths(Path(container_labels[STDOUT]), Path(container_labels[STDERR]))
+
+
+def _command(spec: TaskSpec) -> dict[str, Any]:
+    """Replaces both ENTRYPOINT and CMD (INV-23); an empty vector leaves the image's own (INV-27)."""
+    if not spec.argv:
+        return {}
+    return {"Entrypoint": [spec.argv[0]], "Cmd": list(spec.argv[1:])}
+
+
+def _user(spec: TaskSpec) -> dict[str, Any]:
+    return {} if spec.user is None else {"User": f"{spec.user[0]}:{spec.user[1]}"}
+
+
+def _working_directory(spec: TaskSpec) -> dict[str, Any]:
+    return {"WorkingDir": WORK} if spec.change_working_directory else {}
+
+
+def host_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network: str) -> dict[str, Any]:
+    return {
+        # A PID 1 without handlers ignores SIGTERM, and nobody would collect orphans.
+        "Init": True,
+        "AutoRemove": False,
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": _LOG_CONFIG,
+        "NetworkMode": network,
+        "Mounts": mounts(spec, etc_folder),
+        **_privileges(spec),
+        **_limits(spec.limits, host),
+    }
+
+
+def _privileges(spec: TaskSpec) -> dict[str, Any]:
+    """ENV-34. `no-new-privileges` would break `sudo` and the like for those who are root in there anyway."""
+    if spec.run_as_root:
+        return {"Privileged": False, "CapDrop": list(_DROPPED_FROM_ROOT)}
+    return {"Privileged": False, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+
+
+def _limits(limits: Limits, host: HostFacts) -> dict[str, Any]:
+    """ENV-36, ENV-37, ENV-39. A product may sell more than the machine has; Docker refuses such a limit."""
+    memory = min(limits.memory_bytes, host.memory_bytes)
+    files = min(limits.open_files, host.open_files)
+    return {
+        "NanoCpus": min(limits.cpu_milli * 1_000_000, host.cpus * 1_000_000_000),
+        "Memory": memory,
+        "MemorySwap": memory,
+        "ShmSize": memory,
+        "PidsLimit": limits.pids,
+        "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}],
+    }
+
+
+def mounts(spec: TaskSpec, etc_folder: Path) -> list[dict[str, Any]]:
+    """`/work`, `/etc/ucloud` (also when empty: files may be added while the task runs), then the task's own."""
+    ours = (Mount(str(spec.job_folder), WORK), Mount(str(etc_folder), ETC, read_only=True))
+    return [_bind(mount) for mount in (*ours, *spec.mounts)]
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    """A mount of type `bind`, because the older `-v` form makes a missing source into an empty folder (ENV-15)."""
+    return {
+        "Type": "bind",
+        "Source": mount.source,
+        "Target": mount.target,
+        "ReadOnly": mount.read_only,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
