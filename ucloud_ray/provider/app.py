@@ -14,7 +14,7 @@ from ucloud_ray.provider.follow import FollowSocket
 from ucloud_ray.provider.jobs import JobCalls
 from ucloud_ray.provider.products import ProductCalls
 from ucloud_ray.settings import Settings
-from ucloud_ray.wire.convert import ConfiguredProducts
+from ucloud_ray.wire.catalogue import ConfiguredCatalogue
 
 
 def create_app(service: JobService, follower: LogFollower, settings: Settings, verifier: TokenVerifier) -> FastAPI:
@@ -30,9 +30,9 @@ def create_app(service: JobService, follower: LogFollower, settings: Settings, v
         redirect_slashes=False,
         exception_handlers={HTTPException: no_such_call},
     )
-    products = ConfiguredProducts(provider.id, settings.products)
+    catalogue = ConfiguredCatalogue(settings)
     around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes)
-    for call in (*JobCalls(service, products).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()):
+    for call in (*JobCalls(service, catalogue).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()):
         endpoint.add(app, call, around)
     socket = FollowSocket(follower, provider.id, verifier)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)

@@ -129,6 +129,7 @@ def _documented_responses(endpoint: Endpoint[Any]) -> dict[int | str, dict[str, 
 _DESCRIPTIONS = {
     400: "The request is wrong or not supported; `why` is a text for users",
     401: "No valid token",
+    402: "The workspace has no credits",
     403: "A valid token, but not UCloud/Core's",
     404: "Unknown job, or not offered by this provider",
     413: "The request is too large",

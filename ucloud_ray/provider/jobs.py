@@ -16,8 +16,9 @@ from ucloud_ray.control.service import JobService, JobView, NewJob
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import JobState
 from ucloud_ray.provider.endpoint import Call, Endpoint
+from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.common import BulkRequest, BulkResponse, FindByStringId
-from ucloud_ray.wire.convert import ConversionRefused, ProductLookup, job_spec, without_secrets
+from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
 from ucloud_ray.wire.jobs import ExtendItem, Job, JobKey, JobKeyAndState, JobKeyItem, UpdateAclItem
 from ucloud_ray.wire.sessions import InteractiveSessionItem, OpenTerminalItem
 
@@ -30,11 +31,11 @@ _SESSION_TYPES = frozenset({"SHELL", "WEB", "VNC"})
 
 
 class JobCalls:
-    """The handlers. `products` knows what this provider sells."""
+    """The handlers. `catalogue` knows what this provider sells."""
 
-    def __init__(self, service: JobService, products: ProductLookup) -> None:
+    def __init__(self, service: JobService, catalogue: Catalogue) -> None:
         self._service = service
-        self._products = products
+        self._catalogue = catalogue
 
     def endpoints(self) -> list[Endpoint[Any]]:
         return [*self._life(), *self._bookkeeping(), *self._not_offered()]
@@ -117,7 +118,7 @@ class JobCalls:
 
     def _new_job(self, job: Job, document: Mapping[str, Any]) -> NewJob:
         try:
-            spec = job_spec(job, self._products)
+            spec = job_spec(job, self._catalogue)
         except ConversionRefused as error:
             raise BadRequest(error.why) from error
         return NewJob(JobId(job.id), Millis(job.created_at), spec, without_secrets(document))

@@ -55,8 +55,15 @@ WireMap = Annotated[dict[str, T], BeforeValidator(without_nulls)]
 """A map whose `null` entries count as absent."""
 
 
+Timestamp = Annotated[int, Field(ge=-(2**62), le=2**62)]
+"""Milliseconds since the epoch. The bounds keep nonsense out of columns of 64 bits."""
+
+Small = Annotated[int, Field(ge=-(2**31), le=2**31)]
+
+
 class BulkRequest(Model, Generic[T]):
-    items: list[T] = Field(default_factory=list)
+    items: Annotated[list[T], Field(max_length=1000)] = Field(default_factory=list)
+    """At most what K allows (provider-api 4); G has no limit and no page that sends more."""
 
 
 class BulkResponse(Model, Generic[T]):
@@ -95,9 +102,9 @@ class ProductReference(Model):
 class SimpleDuration(Model):
     """A length of time. Every part may be negative on the wire; judging that is the reader's."""
 
-    hours: int = 0
-    minutes: int = 0
-    seconds: int = 0
+    hours: Small = 0
+    minutes: Small = 0
+    seconds: Small = 0
 
     @property
     def millis(self) -> int:

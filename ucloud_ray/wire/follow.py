@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ucloud_ray.wire.common import Model
+from ucloud_ray.wire.common import Model, Timestamp
 from ucloud_ray.wire.jobs import Job, JobStatus
 from ucloud_ray.wire.updates import JobUpdate
 
@@ -40,7 +40,7 @@ class FollowedJob(Model):
     """As much of a job as following needs; documented examples carry only the id."""
 
     id: str
-    created_at: int | None = None
+    created_at: Timestamp | None = None
     specification: FollowedJobSpecification = Field(default_factory=FollowedJobSpecification)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from ucloud_ray.wire.applications import Application
-from ucloud_ray.wire.common import Model, NameAndVersion, ProductReference, SimpleDuration, WireMap
+from ucloud_ray.wire.common import Model, NameAndVersion, ProductReference, SimpleDuration, Timestamp, WireMap
 from ucloud_ray.wire.products import AnyProduct, ResolvedSupport
 from ucloud_ray.wire.resources import AclEntity, ResourceAclEntry, ResourceOwner, ResourcePermissions
 from ucloud_ray.wire.updates import JobUpdate
@@ -54,7 +54,7 @@ class Job(Model):
     """Oldest first."""
     specification: JobSpecification
     status: JobStatus = Field(default_factory=JobStatus)
-    created_at: int
+    created_at: Timestamp
     """Milliseconds since the epoch; together with `id` it names the job (O3)."""
     output: JobOutput | None = None
     permissions: ResourcePermissions | None = None
@@ -68,7 +68,7 @@ class JobKey(Model):
     """As much of a job as names it. Calls about a known job read nothing else, so they accept any age of job."""
 
     id: str
-    created_at: int | None = None
+    created_at: Timestamp | None = None
     """None in shortened examples of the documentation."""
 
 

@@ -34,8 +34,8 @@ class TextValue(Model):
 
 class IntegerValue(Model):
     type: Literal["integer"] = "integer"
-    value: int
-    """Any size; never passes through a double."""
+    value: int | float = Field(union_mode="left_to_right")
+    """Any size; whole numbers never pass through a double. Some senders write `1e+06`."""
 
 
 class FloatingPointValue(Model):

@@ -1,0 +1,116 @@
+"""The engine's side of the provider API, as far as the API sees it: remembers what it was asked, answers as told."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ucloud_ray.control.errors import NotFound
+from ucloud_ray.control.service import BackendSupport, JobView, LogChunk, NewJob, ProductSupport, Utilization
+from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis, ProductId
+from ucloud_ray.domain.job import Backend, JobState
+
+PRODUCT = ProductId("cpu-1", "cpu", "example")
+
+
+class RecordingService:
+    """`calls` holds every call with its arguments, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any]] = []
+        self.failure: Exception | None = None
+        """Raised by the next calls when set."""
+        self.views: dict[str, JobView] = {}
+
+    def _record(self, name: str, argument: Any) -> None:
+        self.calls.append((name, argument))
+        if self.failure is not None:
+            raise self.failure
+
+    @property
+    def submitted(self) -> list[NewJob]:
+        return [job for name, jobs in self.calls if name == "submit" for job in jobs]
+
+    async def submit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        self._record("submit", list(jobs))
+        return [JobUid(str(uuid.uuid4())) for _ in jobs]
+
+    async def terminate(self, refs: Sequence[JobRef]) -> None:
+        self._record("terminate", list(refs))
+
+    async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
+        self._record("extend", list(items))
+
+    async def suspend(self, refs: Sequence[JobRef]) -> None:
+        self._record("suspend", list(refs))
+
+    async def unsuspend(self, refs: Sequence[JobRef]) -> None:
+        self._record("unsuspend", list(refs))
+
+    async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
+        self._record("verify", list(items))
+
+    async def support(self) -> list[ProductSupport]:
+        self._record("support", None)
+        docker = BackendSupport(enabled=True, logs=True, time_extension=True, utilization=True)
+        return [ProductSupport(PRODUCT, {Backend.DOCKER: docker}, "BUSY")]
+
+    async def utilization(self, category: str) -> Utilization:
+        self._record("utilization", category)
+        if category != "cpu":
+            raise NotFound("This provider has no such category")
+        return Utilization(8.5, 32_000_000_000, 1.5, 4_000_000_000, 1, 2)
+
+    async def view(self, ref: JobRef) -> JobView:
+        self._record("view", ref)
+        if ref.id not in self.views:
+            raise NotFound("This provider does not know the job")
+        return self.views[ref.id]
+
+    async def watch(self, ref: JobRef, seen_version: int) -> JobView:
+        self._record("watch", (ref, seen_version))
+        return self.views[ref.id]
+
+    async def jobs(self, include_final: bool = False) -> list[JobView]:
+        self._record("jobs", include_final)
+        return list(self.views.values())
+
+    async def status(self) -> Mapping[str, Any]:
+        self._record("status", None)
+        return {}
+
+
+@dataclass
+class ScriptedFollower:
+    """Gives out the chunks; then ends, waits for ever or raises."""
+
+    chunks: list[LogChunk] = field(default_factory=list)
+    then: Exception | str = "end"
+    """`end`, `wait`, or an exception."""
+    followed: list[JobRef] = field(default_factory=list)
+    closed: list[JobRef] = field(default_factory=list)
+    """Whoever let go, in any way."""
+
+    async def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
+        import asyncio
+
+        self.followed.append(ref)
+        try:
+            for chunk in self.chunks:
+                yield chunk
+            if isinstance(self.then, Exception):
+                raise self.then
+            if self.then == "wait":
+                await asyncio.Event().wait()
+        finally:
+            self.closed.append(ref)
+
+
+def a_view(id: str, state: JobState = JobState.RUNNING, replicas: int = 1) -> JobView:
+    return JobView(
+        uid=JobUid("uid"), id=JobId(id), created_at=Millis(1), version=1, state=state, phase="running", told=True,
+        owner="alice", project=None, application="batch-app", product=PRODUCT, replicas=replicas, hosts=("h1",),
+        status="", place_in_queue=None,
+    )  # fmt: skip
