@@ -1,0 +1,75 @@
+"""Log files of a task: opened so that nothing planted in a user's folder is followed, and shown in that folder.
+
+Called by drivers. Reading them is not done here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def open_append(path: Path, owner: tuple[int, int] | None = None) -> int:
+    """Open for appending, made if absent, and return the file descriptor, which is closed on exec.
+
+    A symbolic link under the file's own name is refused (LOG-18): `OSError` with `errno.ELOOP`. Raises `OSError` also
+    when the folder is missing, and when the name belongs to a folder, a pipe or a device. `owner` is the uid and gid
+    that a new file is given (LOG-15).
+    """
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _open_in(folder, path.name, owner)
+    finally:
+        os.close(folder)
+
+
+def publish(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = None) -> bool:
+    """Show a private log file in the job folder under its own name, as a hard link: one copy of the bytes (LOG-16).
+
+    Deleting the link leaves the private file whole. True when the job folder shows this very file, also from an earlier
+    call. False, with nothing done, when the name is taken by anything else, or the two folders are on different file
+    systems: then the caller decides whether to do without. `owner` is given the file.
+    """
+    shown = job_folder / log_path.name
+    try:
+        os.link(log_path, shown, follow_symlinks=False)
+        if owner is not None:
+            os.chown(log_path, *owner, follow_symlinks=False)
+    except FileExistsError:
+        return _is_same_file(log_path, shown)
+    except OSError:
+        return False
+    return True
+
+
+def _open_in(folder: int, name: str, owner: tuple[int, int] | None) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        # A name that exists is never given away: its owner chose what it is.
+        file = os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=folder)
+        if owner is not None:
+            os.fchown(file, *owner)
+    except FileExistsError:
+        file = os.open(name, flags, dir_fd=folder)
+    return _require_regular(file, name)
+
+
+def _require_regular(file: int, name: str) -> int:
+    """Opened without blocking, because a planted pipe would hang the opener; a file is then made blocking again."""
+    if not _is_regular(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(f"{name} is not a file")
+    os.set_blocking(file, True)
+    return file
+
+
+def _is_regular(mode: int) -> bool:
+    return (mode & 0o170000) == 0o100000
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        a, b = one.lstat(), other.lstat()
+    except OSError:
+        return False
+    return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)

@@ -1,0 +1,192 @@
+"""Control groups of tasks: limits that bite, who belongs to a task, what it uses.
+
+Both versions of the kernel's interface: version 1 has one tree per controller, version 2 one tree for all. A task has
+a child `<cgroup_root>/<task>` in every tree that it needs, and everything here works on that list of folders: each
+function reads the files that exist.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.native import processes
+from runtimes.types import Limits, Usage
+
+NEEDED = ("cpu", "memory", "pids")
+"""Without all of these a task has no hard limits."""
+PERIOD_MICROSECONDS = 100_000
+LEAST_QUOTA_MICROSECONDS = 1_000
+"""The kernel refuses less."""
+GONE_WITHIN_SECONDS = 10.0
+"""How long killed processes may take to leave, which only the kernel can delay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """Our own control groups, one per tree, below which the tasks get theirs."""
+
+    version: int
+    folders: tuple[Path, ...]
+
+
+class NotWritable(Exception):
+    """Why there are no hard limits here, for an operator."""
+
+
+def open_parents(root: str, mounts: Path = Path("/proc/self/mounts")) -> Parents:
+    """Make our control groups, or find them made. Raises `NotWritable`."""
+    trees = _trees(mounts)
+    try:
+        if all(controller in trees for controller in NEEDED):
+            wanted = (*NEEDED, "cpuacct") if "cpuacct" in trees else NEEDED
+            # Controllers that are mounted together (`cpu,cpuacct`) are one tree.
+            return Parents(1, tuple(dict.fromkeys(_make(trees[controller] / root) for controller in wanted)))
+        if "2" in trees:
+            return Parents(2, (_delegate(trees["2"], root),))
+    except OSError as error:
+        raise NotWritable(f"cannot use {error.filename}: {error.strerror}") from error
+    raise NotWritable("the controllers cpu, memory and pids are not mounted")
+
+
+def _trees(mounts: Path) -> dict[str, Path]:
+    """Controller to mount point; "2" is the unified tree."""
+    trees: dict[str, Path] = {}
+    for line in mounts.read_text().splitlines():
+        _, folder, kind, options, *_ = line.split()
+        if kind == "cgroup":
+            trees.update({option: Path(folder) for option in options.split(",") if option in (*NEEDED, "cpuacct")})
+        elif kind == "cgroup2":
+            trees["2"] = Path(folder)
+    return trees
+
+
+def _make(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _delegate(tree: Path, root: str) -> Path:
+    """Each level of version 2 hands the controllers to the next one."""
+    for folder in (tree, _make(tree / root)):
+        (folder / "cgroup.subtree_control").write_text(" ".join(f"+{controller}" for controller in NEEDED))
+    return tree / root
+
+
+def create(parents: Parents, name: str, limits: Limits) -> None:
+    """May be called twice. Raises `OSError`."""
+    for folder in folders(parents, name):
+        _make(folder)
+        _limit(folder, limits)
+
+
+def folders(parents: Parents, name: str) -> tuple[Path, ...]:
+    return tuple(parent / name for parent in parents.folders)
+
+
+def _limit(folder: Path, limits: Limits) -> None:
+    quota = max(limits.cpu_milli * PERIOD_MICROSECONDS // 1000, LEAST_QUOTA_MICROSECONDS)
+    _set(folder / "cpu.cfs_period_us", PERIOD_MICROSECONDS)
+    _set(folder / "cpu.cfs_quota_us", quota)
+    _set(folder / "cpu.max", f"{quota} {PERIOD_MICROSECONDS}")
+    _set(folder / "memory.limit_in_bytes", limits.memory_bytes)
+    # After the line above: memory and swap together may not be less than memory alone.
+    _set(folder / "memory.memsw.limit_in_bytes", limits.memory_bytes)
+    _set(folder / "memory.max", limits.memory_bytes)
+    _set(folder / "memory.swap.max", 0)
+    _set(folder / "pids.max", limits.pids)
+
+
+def _set(file: Path, value: int | str) -> None:
+    with suppress(FileNotFoundError), open(os.open(file, os.O_WRONLY | os.O_CLOEXEC), "w") as opened:
+        opened.write(str(value))
+
+
+def members(cgroups: Sequence[Path]) -> list[int]:
+    """Who is in it now. A process without /proc entry, or one that has ended, is not listed by the kernel."""
+    for folder in cgroups:
+        with suppress(OSError):
+            return [int(pid) for pid in (folder / "cgroup.procs").read_text().split()]
+    return []
+
+
+def exist(cgroups: Sequence[Path]) -> bool:
+    return any(folder.exists() for folder in cgroups)
+
+
+def kill(cgroups: Sequence[Path]) -> None:
+    """Kill everyone and return when they are gone. Forbidding forks first keeps a fork bomb from winning.
+
+    Raises `TimeoutError` if the kernel does not let go of them.
+    """
+    for folder in cgroups:
+        _set(folder / "pids.max", 0)
+    deadline = time.monotonic() + GONE_WITHIN_SECONDS
+    while pids := members(cgroups):
+        processes.send(pids, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"processes {pids} do not end after SIGKILL")
+        time.sleep(0.002)
+
+
+def remove(cgroups: Sequence[Path]) -> None:
+    """Kill everyone and remove the groups; those that are gone count as removed. Raises `OSError`."""
+    kill(cgroups)
+    for folder in cgroups:
+        _remove(folder, time.monotonic() + GONE_WITHIN_SECONDS)
+
+
+def _remove(folder: Path, deadline: float) -> None:
+    while True:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:  # busy: the last process is still leaving, or the task made groups of its own
+            _remove_inner(folder, deadline)
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.002)
+        else:
+            return
+
+
+def _remove_inner(folder: Path, deadline: float) -> None:
+    with suppress(FileNotFoundError):
+        for inner in [path for path in folder.iterdir() if path.is_dir()]:
+            processes.send(members([inner]), signal.SIGKILL)
+            _remove(inner, deadline)
+
+
+def usage(cgroups: Sequence[Path]) -> Usage:
+    return Usage(
+        cpu_seconds=max((_cpu_seconds(folder) for folder in cgroups), default=0.0),
+        memory_bytes=max((_memory(folder) for folder in cgroups), default=0),
+        processes=len(members(cgroups)),
+    )
+
+
+def _cpu_seconds(folder: Path) -> float:
+    with suppress(OSError):
+        return int((folder / "cpuacct.usage").read_text()) / 1e9
+    return _table(folder / "cpu.stat").get("usage_usec", 0) / 1e6
+
+
+def _memory(folder: Path) -> int:
+    """Without the cached files that the kernel would give back at once: what `docker stats` shows."""
+    cached = _table(folder / "memory.stat")
+    for name, key in (("memory.usage_in_bytes", "total_inactive_file"), ("memory.current", "inactive_file")):
+        with suppress(OSError):
+            return max(int((folder / name).read_text()) - cached.get(key, 0), 0)
+    return 0
+
+
+def _table(file: Path) -> dict[str, int]:
+    with suppress(OSError):
+        return {key: int(value) for key, value in (line.split() for line in file.read_text().splitlines())}
+    return {}

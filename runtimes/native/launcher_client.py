@@ -1,0 +1,128 @@
+"""The driver's end of the launcher: starts it when it is first needed, and again after it died.
+
+One per driver object, used on one event loop. A launcher that dies takes no task with it; it only leaves unsaid how the
+launches went that were under way, and their state folders know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+PROGRAM = Path(__file__).with_name("launcher.py")
+AT_ONCE = 32
+"""Launches under way: enough to keep the processors busy, few enough that a packet always fits into the socket."""
+
+
+class LauncherDied(Exception):
+    """Whether the task was started is unknown: look into its state folder."""
+
+
+class LauncherClient:
+    def __init__(self, log: Path, threads: Executor) -> None:
+        self._log = log
+        """Receives what the launcher has to say when it breaks."""
+        self._threads = threads
+        self._starting = asyncio.Lock()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def request(self, files: Sequence[int]) -> Mapping[str, Any]:
+        """Launch the task of these four files, or ask for a sign of life with none.
+
+        Raises `LauncherDied`, and `OSError` when no launcher can be started.
+        """
+        async with self._slots:
+            control = await self._running()
+            number = next(self._numbers)
+            answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+            self._waiting[number] = answer
+            try:
+                socket.send_fds(control, [json.dumps({"number": number}).encode()], files)
+                return await answer
+            except (BrokenPipeError, ConnectionError) as error:
+                self._lost()
+                raise LauncherDied from error
+            finally:
+                self._waiting.pop(number, None)
+
+    async def close(self) -> None:
+        """End the launcher. Waiters and tasks go on."""
+        self._lost()
+        await self._collect()
+
+    async def _running(self) -> socket.socket:
+        async with self._starting:
+            if self._control is None:
+                await self._collect()
+                loop = asyncio.get_running_loop()
+                self._process, control = await loop.run_in_executor(self._threads, _start, self._log)
+                loop.add_reader(control, self._receive)
+                self._control = control
+            return self._control
+
+    def _receive(self) -> None:
+        try:
+            packet = self._control.recv(8192) if self._control else b""
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            self._lost()
+            return
+        answer = json.loads(packet)
+        waiting = self._waiting.pop(answer["number"], None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    def _lost(self) -> None:
+        control, self._control = self._control, None
+        if control is not None:
+            asyncio.get_running_loop().remove_reader(control)
+            control.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(LauncherDied())
+
+    async def _collect(self) -> None:
+        """Its end of the socket is closed, so it is ending; without this it would stay as a zombie."""
+        process, self._process = self._process, None
+        if process is not None:
+            wait: Callable[[], int] = process.wait
+            await asyncio.get_running_loop().run_in_executor(self._threads, wait)
+
+
+def _start(log: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Python in isolation, without `site`: as little memory as possible, for every waiter shares it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs, open(log, "ab") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+    ours.setblocking(False)
+    return process, ours
+
+
+def _environment() -> dict[str, str]:
+    """Not ours: it holds credentials, and /proc shows a waiter's environment. Only what a relocated Python needs."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}

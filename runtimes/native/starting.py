@@ -1,0 +1,143 @@
+"""How a task comes to run exactly once, however many try and wherever they die.
+
+claim the folder ──▶ ask the launcher for a waiter ──▶ started.json
+     │                     │
+     │ exists: attach      │ launcher died, or another starter's waiter was first: look again
+     ▼                     ▼
+started.json? done    the lock of the folder decides; asking twice starts nothing twice
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import pwd
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from runtimes import logfiles
+from runtimes.errors import InvalidTask, RuntimeUnavailable, StartFailed
+from runtimes.native import cgroup, plan
+from runtimes.native.launcher_client import LauncherClient, LauncherDied
+from runtimes.native.limits import HardLimits
+from runtimes.native.task_folder import TaskFolder
+from runtimes.native.threads import Threads
+from runtimes.types import TaskSpec
+
+ATTEMPTS = 5
+"""How often a launcher may die under one start."""
+LOOK_AGAIN_SECONDS = 0.005
+SETTLED_WITHIN_SECONDS = 30.0
+"""How long another starter's launch may be under way."""
+OURS_TO_SOLVE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM})
+"""Trouble of the machine; other refusals to open a file are the specification's fault."""
+
+
+class Starter:
+    def __init__(self, launcher: LauncherClient, limits: HardLimits, threads: Threads) -> None:
+        self._launcher = launcher
+        self._limits = limits
+        self._threads = threads
+
+    async def start(self, spec: TaskSpec, folder: TaskFolder) -> None:
+        """Raises `StartFailed`, `NameTaken`, `InvalidTask`, `RuntimeUnavailable`, `OSError`."""
+        if await self._threads.run(_is_started, spec, folder):
+            return
+        with ExitStack() as files:
+            opened = await self._threads.run(_open_files, spec, files)
+            await self._threads.run(self._claim, spec, folder)
+            try:
+                opened.insert(0, _open_folder(folder.folder, files))
+                await self._launch(folder, opened)
+            except Exception:
+                await self._threads.run(_undo, spec, folder)
+                raise
+
+    def _claim(self, spec: TaskSpec, folder: TaskFolder) -> None:
+        task = plan.describe(
+            spec, self._limits.folders(spec.id), folder.folder / "etc", _owner(spec.user, spec.job_folder), time.time()
+        )
+        folder.create(task, spec.files)
+        try:
+            # After the folder, which names the control groups: what exists can always be found and removed.
+            self._limits.create(spec)
+        except OSError:
+            _undo(spec, folder)
+            raise
+
+    async def _launch(self, folder: TaskFolder, files: list[int]) -> None:
+        for _ in range(ATTEMPTS):
+            try:
+                answer = await self._launcher.request(files)
+            except LauncherDied:
+                answer = {"outcome": "busy"}
+            if await self._is_settled(folder, answer):
+                return
+        raise RuntimeUnavailable(f"{folder.name} could not be started: the launcher keeps dying, see launcher.log")
+
+    async def _is_settled(self, folder: TaskFolder, answer: Mapping[str, str]) -> bool:
+        if answer["outcome"] in ("started", "again"):
+            return True
+        if answer["outcome"] == "busy":
+            return await self.another_started_it(folder)
+        if answer["outcome"] == "gone":
+            raise StartFailed(f"{folder.name} was destroyed while it was being started")
+        raise StartFailed(f"the process could not be started: {answer['error']}")
+
+    async def another_started_it(self, folder: TaskFolder) -> bool:
+        """Wait until it is clear whether the task was started. Raises `RuntimeUnavailable` if that takes too long."""
+        deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            if await self._threads.run(folder.started):
+                return True
+            if not await self._threads.run(folder.is_locked):
+                # A waiter writes the file before it lets go of the lock.
+                return await self._threads.run(folder.started) is not None
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        raise RuntimeUnavailable(f"another process has been starting {folder.name} for too long")
+
+
+def _is_started(spec: TaskSpec, folder: TaskFolder) -> bool:
+    return folder.belongs_to(spec.id.incarnation) and folder.started() is not None
+
+
+def _undo(spec: TaskSpec, folder: TaskFolder) -> None:
+    """Leave nothing of a start that failed; unless somebody else's succeeded, or is still under way."""
+    task = folder.task_of(spec.id)
+    if task is not None and folder.started() is None and folder.remove():
+        cgroup.remove([Path(group) for group in task["cgroups"]])
+
+
+def _open_files(spec: TaskSpec, files: ExitStack) -> list[int]:
+    """Opened here and handed over, so that neither a renamed folder nor a planted link leads the process elsewhere."""
+    try:
+        opened = [_open_folder(spec.job_folder, files)]
+        for log in (spec.logs.stdout, spec.logs.stderr):
+            opened.append(logfiles.open_append(log, spec.user))
+            files.callback(os.close, opened[-1])
+            if log.parent != spec.job_folder:
+                logfiles.publish(log, spec.job_folder, spec.user)
+    except OSError as error:
+        if error.errno in OURS_TO_SOLVE:
+            raise
+        raise InvalidTask(f"cannot open {error.filename or 'a log file'}: {error.strerror or error}") from error
+    return opened
+
+
+def _open_folder(path: Path, files: ExitStack) -> int:
+    opened = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    files.callback(os.close, opened)
+    return opened
+
+
+def _owner(user: tuple[int, int] | None, job_folder: Path) -> dict[str, str]:
+    """HOME and USER of whoever the process runs as; a user without an account lives in the job folder."""
+    uid = os.geteuid() if user is None else user[0]
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        return {"HOME": str(job_folder), "USER": str(uid)}
+    return {"HOME": account.pw_dir, "USER": account.pw_name}
