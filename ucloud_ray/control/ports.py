@@ -110,6 +110,10 @@ class Updates(Protocol):
         """Return once nothing of this job waits any more (LOG-13)."""
         ...
 
+    def waits(self, uid: JobUid) -> bool:
+        """Whether anything of this job waits."""
+        ...
+
     def backlog(self) -> tuple[int, Millis | None]:
         """Number of rows that wait, and when the oldest of them was decided."""
         ...
@@ -132,6 +136,8 @@ class Node:
     """Category to what is sold of it: thousandths of a core, bytes of memory, GPUs."""
     problems: Mapping[str, str]
     """Backend (or topic) to why it is not available there."""
+    relay: tuple[str, int] | None = None
+    """Address and port of its log relay; None while its agent does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +177,10 @@ class Cluster(Protocol):
     async def place(self, request: PlacementRequest) -> Placement:
         """Reserve room for all ranks or raise `NoRoomNow`, leaving nothing reserved. The same uid and incarnation again
         returns the reservation that exists. Raises `ClusterUnavailable`."""
+        ...
+
+    async def keep_only(self, reservations: Mapping[JobUid, int]) -> None:
+        """After a restart: give back every reservation that is not of these jobs and incarnations."""
         ...
 
     async def release(self, uid: JobUid, incarnation: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis, ProductId
@@ -96,6 +96,17 @@ class LogChunk:
     stderr: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LogSource:
+    """Where the output of some ranks is, and the permission to read it there (D8)."""
+
+    address: str
+    port: int
+    ranks: tuple[int, ...]
+    ticket: str = field(repr=False)
+    replay_bytes: int
+
+
 class JobService(Protocol):
     """Raises `errors.Refused`; `errors.NotReady` until recovery is done or while the supervisor cannot be reached."""
 
@@ -133,8 +144,12 @@ class JobService(Protocol):
         """Like `view`, but waits (at most 20 s) until the version differs from `seen_version` or `told` changed."""
         ...
 
-    async def jobs(self, include_final: bool = False) -> list[JobView]:
-        """Newest first, at most 1,000."""
+    async def jobs(self) -> list[JobView]:
+        """Those that are not final, newest first."""
+        ...
+
+    async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
+        """Fresh tickets for every machine that the job's newest placement used and that is reachable."""
         ...
 
     async def status(self) -> Mapping[str, Any]:

@@ -1,0 +1,263 @@
+"""Effects to calls on the cluster, and what became of them to events.
+
+Called by the engine after a decision is on disk. Every effect runs in a task of its own under a key, so that repeating
+one that is under way changes nothing. "Unknown" (a machine that does not answer, a daemon that is down) is never
+turned into an end: the call is repeated until there is an answer, or until the machine was away for longer than the
+grace (D4, SCH-16).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+
+from runtimes import errors as driver_errors
+from runtimes.types import ExitResult, TaskHandle, TaskId
+from ucloud_ray.control import handles
+from ucloud_ray.control.drives import make_job_folder
+from ucloud_ray.control.errors import Refused
+from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone
+from ucloud_ray.control.scheduler import Scheduler
+from ucloud_ray.control.task_spec import TaskFactory, task_id
+from ucloud_ray.domain import effects, events
+from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.job import Exit, Job
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+Key = tuple[str, int, int]
+"""Kind of effect, incarnation, rank."""
+
+UNKNOWN = (ClusterUnavailable, driver_errors.RuntimeUnavailable)
+
+
+class Given(Exception):
+    """The machine was away for longer than the grace: what it ran is given up (SCH-16)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long unknown stays unknown, in seconds."""
+
+    retry: float = 0.5
+    retry_most: float = 5.0
+    host_grace: float = 60.0
+    """`nodeLossGraceSeconds`."""
+    start: float = 120.0
+    """How long a start is repeated while the runtime on a machine that answers does not."""
+
+
+class Performer:
+    def __init__(
+        self,
+        cluster: Cluster,
+        scheduler: Scheduler,
+        tasks: TaskFactory,
+        post: Callable[[JobUid, events.Event], None],
+        is_live: Callable[[JobUid], bool],
+        patience: Patience,
+    ) -> None:
+        self._cluster = cluster
+        self._scheduler = scheduler
+        self._tasks = tasks
+        self._post = post
+        self._is_live = is_live
+        self._patience = patience
+        self._running: dict[JobUid, dict[Key, asyncio.Task[None]]] = {}
+
+    def perform(self, job: Job, effect: effects.Effect) -> None:
+        match effect:
+            case effects.RequestPlacement():
+                self._scheduler.request(job, effect.incarnation)
+            case effects.StartReplica():
+                self._begin(job, effect, ("start", effect.incarnation, effect.rank), self._start(job, effect))
+            case effects.WatchReplica():
+                self._begin(job, effect, ("watch", effect.incarnation, effect.rank), self._watch(job, effect))
+            case effects.StopReplica():
+                self._begin(job, effect, ("stop", effect.incarnation, effect.rank), self._stop(job, effect))
+            case effects.CleanUp():
+                self._begin(job, effect, ("clean", effect.incarnation, 0), self._clean(job, effect))
+            case effects.Announce():
+                raise AssertionError("announcements are committed, not performed")
+
+    def forget(self, uid: JobUid) -> None:
+        """Cancel what is still under way for a job that is over; workloads are gone by then."""
+        for task in self._running.pop(uid, {}).values():
+            task.cancel()
+
+    # ------------------------------------------------------------------------------------------------- effects
+
+    async def _start(self, job: Job, effect: effects.StartReplica) -> None:
+        try:
+            handle = await self._start_task(job, effect)
+        except (driver_errors.DriverError, ClusterUnavailable, Refused) as problem:
+            self._post(job.uid, events.ReplicaStartFailed(effect.incarnation, effect.rank, *_reason(problem)))
+        except Given:
+            self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
+        else:
+            self._post(job.uid, events.ReplicaStarted(effect.incarnation, effect.rank, handles.to_json(handle)))
+
+    async def _start_task(self, job: Job, effect: effects.StartReplica) -> TaskHandle:
+        folder = self._tasks.drives.job_folder(job)
+        await asyncio.to_thread(make_job_folder, folder.path)
+        if job.output_folder is None:
+            self._post(job.uid, events.FolderReady(folder.ucloud_path))
+        spec = self._tasks.build(job, effect.rank)
+        return await self._insist(
+            effect.host,
+            lambda: self._cluster.prepare_and_start(effect.host, job.spec.backend, spec),
+            unknown=(*UNKNOWN, driver_errors.NameTaken),
+            at_most=self._patience.start,
+        )
+
+    async def _watch(self, job: Job, effect: effects.WatchReplica) -> None:
+        handle = handles.from_json(effect.handle)
+        try:
+            ended = await self._end_of(job, effect.host, handle)
+        except Given:
+            self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
+        else:
+            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(ended)))
+
+    async def _end_of(self, job: Job, host: str, handle: TaskHandle) -> ExitResult:
+        """Wait for the end. A task that its runtime does not know is looked for again during the grace (REC-4)."""
+        loop = asyncio.get_running_loop()
+        deadline: float | None = None
+        while True:
+            try:
+                return await self._insist(host, lambda: self._cluster.wait(host, job.spec.backend, handle))
+            except driver_errors.TaskNotFound as gone:
+                deadline = deadline or loop.time() + self._patience.host_grace
+                if loop.time() >= deadline:
+                    raise Given from gone
+                await asyncio.sleep(self._patience.retry_most)
+
+    async def _stop(self, job: Job, effect: effects.StopReplica) -> None:
+        if effect.handle is None:
+            await self._prevent(job, effect)
+            return
+        handle = handles.from_json(effect.handle)
+        try:
+            await self._insist(
+                effect.host,
+                lambda: self._cluster.stop(effect.host, job.spec.backend, handle, effect.grace / 1000),
+            )
+            ended = await self._insist(effect.host, lambda: self._cluster.wait(effect.host, job.spec.backend, handle))
+        except (driver_errors.TaskNotFound, Given):
+            self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
+        else:
+            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(ended)))
+
+    async def _prevent(self, job: Job, effect: effects.StopReplica) -> None:
+        """A replica whose start is not known to have happened: make sure that it never does (REC-18)."""
+        self._cancel(job.uid, ("start", effect.incarnation, effect.rank))
+        await self._destroy(job, effect.host, task_id(job, effect.rank, effect.incarnation))
+        self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
+
+    async def _clean(self, job: Job, effect: effects.CleanUp) -> None:
+        self._scheduler.withdraw(job.uid)
+        await asyncio.gather(
+            *(
+                self._destroy(job, host, task_id(job, rank, effect.incarnation))
+                for rank, host in enumerate(effect.hosts)
+            )
+        )
+        await self._release(job, effect.incarnation)
+        self._post(job.uid, events.CleanedUp(effect.incarnation))
+
+    async def _release(self, job: Job, incarnation: int) -> None:
+        while True:
+            try:
+                await self._cluster.release(job.uid, incarnation)
+            except ClusterUnavailable as problem:
+                log.warning("a placement is not given back yet", job=job.id, problem=str(problem))
+                await asyncio.sleep(self._patience.retry_most)
+            else:
+                self._scheduler.released(job.uid)
+                return
+
+    async def _destroy(self, job: Job, host: str, id: TaskId) -> None:
+        try:
+            await self._insist(host, lambda: self._cluster.destroy(host, job.spec.backend, id))
+        except Given:
+            log.warning("a machine is gone; its leftovers are collected when it returns", host=host, task=id.name)
+
+    # ---------------------------------------------------------------------------------------------- persistence
+
+    async def _insist(
+        self,
+        host: str,
+        call: Callable[[], Awaitable[Result]],
+        unknown: tuple[type[Exception], ...] = UNKNOWN,
+        at_most: float | None = None,
+    ) -> Result:
+        """Repeat while the answer is unknown (D4).
+
+        Raises `Given` once the machine was gone for the grace, and the last problem after `at_most` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        begun, gone_since, pause = loop.time(), None, self._patience.retry
+        while True:
+            try:
+                return await call()
+            except unknown as problem:
+                gone_since = (gone_since or loop.time()) if isinstance(problem, HostGone) else None
+                if gone_since is not None and loop.time() - gone_since >= self._patience.host_grace:
+                    raise Given(host) from problem
+                if gone_since is None and at_most is not None and loop.time() - begun >= at_most:
+                    raise
+                log.info("no answer yet", host=host, problem=str(problem))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, self._patience.retry_most)
+
+    # ---------------------------------------------------------------------------------------------------- tasks
+
+    def _begin(self, job: Job, effect: effects.Effect, key: Key, work: Coroutine[Any, Any, None]) -> None:
+        running = self._running.setdefault(job.uid, {})
+        if key in running:
+            work.close()
+            return
+        task = asyncio.create_task(work, name=f"{key[0]} {job.id} {key[1]}.{key[2]}")
+        running[key] = task
+        task.add_done_callback(lambda ended: self._finished(job, effect, key, ended))
+
+    def _finished(self, job: Job, effect: effects.Effect, key: Key, task: asyncio.Task[None]) -> None:
+        running = self._running.get(job.uid, {})
+        mine = running.get(key) is task
+        if mine:
+            del running[key]
+        if not running:
+            self._running.pop(job.uid, None)
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("an effect failed in an unforeseen way", task=task.get_name(), exc_info=task.exception())
+        if mine:
+            asyncio.get_running_loop().call_later(self._patience.retry_most, self._again, job, effect)
+
+    def _again(self, job: Job, effect: effects.Effect) -> None:
+        """An effect may be repeated, and a job must not hang because of a fault of ours."""
+        if self._is_live(job.uid):
+            self.perform(job, effect)
+
+    def _cancel(self, uid: JobUid, key: Key) -> None:
+        task = self._running.get(uid, {}).get(key)
+        if task is not None:
+            task.cancel()
+
+
+def _exit(result: ExitResult) -> Exit:
+    return Exit(result.code, result.signal, result.out_of_memory)
+
+
+def _reason(problem: Exception) -> tuple[str, bool]:
+    """What to tell the user, and whether another attempt may help."""
+    if isinstance(problem, Refused):
+        return problem.why, False
+    if isinstance(problem, driver_errors.DriverError):
+        return problem.message, problem.retryable or isinstance(problem, driver_errors.NameTaken)
+    return "the machine does not answer", True

@@ -1,0 +1,84 @@
+"""The replica's side of the control plane: one desk per replica actor, in front of the drivers of its machine.
+
+Called by the replica actor (a shell around this). It adds to a driver what depends on order: a task that was destroyed
+never starts afterwards, however the calls overtook each other on their way (REC-18), and a destroy cancels a start
+that is still under way. Independent tasks do not wait for each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from runtimes import errors, logfiles
+from runtimes.driver import Driver
+from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+
+REMEMBERED = 10_000
+"""How many destroyed tasks are remembered. A call can overtake by seconds, not by ten thousand tasks."""
+
+
+class TaskDesk:
+    def __init__(self, driver_of: Callable[[str], Driver]) -> None:
+        self._driver_of = driver_of
+        self._drivers: dict[str, Driver] = {}
+        self._starting: dict[TaskId, asyncio.Task[TaskHandle]] = {}
+        self._destroyed: OrderedDict[TaskId, None] = OrderedDict()
+
+    async def start(self, driver: str, spec: TaskSpec) -> TaskHandle:
+        """Prepare and start, or join the start of this task that is under way."""
+        if spec.id in self._destroyed:
+            raise errors.StartFailed("it was stopped before it started")
+        starting = self._starting.get(spec.id)
+        if starting is None:
+            starting = asyncio.create_task(self._start(self._driver(driver), spec), name=f"start {spec.id.name}")
+            self._starting[spec.id] = starting
+            starting.add_done_callback(lambda _: self._starting.pop(spec.id, None))
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if starting.cancelled():
+                raise errors.StartFailed("it was stopped while it started") from None
+            raise
+
+    async def _start(self, driver: Driver, spec: TaskSpec) -> TaskHandle:
+        await asyncio.to_thread(_make_log_folder, spec.logs.stdout.parent)
+        await driver.prepare(spec)
+        handle = await driver.start(spec)
+        for path in (spec.logs.stdout, spec.logs.stderr):
+            logfiles.publish(path, spec.job_folder)
+        return handle
+
+    async def recover(self, driver: str, id: TaskId) -> TaskHandle:
+        return await self._driver(driver).recover(id)
+
+    async def wait(self, driver: str, handle: TaskHandle) -> ExitResult:
+        return await self._driver(driver).wait(handle)
+
+    async def stop(self, driver: str, handle: TaskHandle, grace_seconds: float) -> None:
+        await self._driver(driver).stop(handle, grace_seconds)
+
+    async def destroy(self, driver: str, id: TaskId) -> None:
+        self._destroyed[id] = None
+        if len(self._destroyed) > REMEMBERED:
+            self._destroyed.popitem(last=False)
+        starting = self._starting.get(id)
+        if starting is not None:
+            starting.cancel()
+            await asyncio.wait([starting])
+        await self._driver(driver).destroy(id)
+
+    async def close(self) -> None:
+        for driver in self._drivers.values():
+            await driver.close()
+
+    def _driver(self, name: str) -> Driver:
+        if name not in self._drivers:
+            self._drivers[name] = self._driver_of(name)
+        return self._drivers[name]
+
+
+def _make_log_folder(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,198 @@
+"""Answers what the outside may ask (`service.JobService`): check, then post an event, then wait until it is on disk.
+
+The rules of what is refused are in `domain.requests`; this file finds the job and words the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ucloud_ray.control import tickets
+from ucloud_ray.control.admission import Admission
+from ucloud_ray.control.errors import BadRequest, NotFound, NotReady
+from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.supervisor import Supervisor
+from ucloud_ray.control.views import WATCH_SECONDS, view_of
+from ucloud_ray.domain import requests as rules
+from ucloud_ray.domain import texts
+from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.events import Event, StopCause, StopRequested, SuspendRequested, TimeExtended, UnsuspendRequested
+from ucloud_ray.domain.ids import JobRef, JobUid
+from ucloud_ray.domain.job import Job, JobState
+
+
+class Requests:
+    """Implements `service.JobService` for one supervisor."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._parts = supervisor.parts
+        self._admission = Admission(supervisor)
+
+    # --------------------------------------------------------------------------------------------------- orders
+
+    async def submit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        self._check_ready()
+        return await self._admission.admit(jobs)
+
+    async def terminate(self, refs: Sequence[JobRef]) -> None:
+        self._check_ready()
+        stopping = [self._live(ref) for ref in refs]
+        stop = StopRequested(StopCause.CANCELLED)
+        await asyncio.gather(*(self._supervisor.engine.settle(job.uid, stop) for job in stopping if job is not None))
+
+    async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
+        self._check_ready()
+        for ref, by in items:
+            job = await self._job(ref)
+            if not self._flags(job).time_extension:
+                raise BadRequest("The time of jobs on this machine type cannot be extended.")
+            await self._order(job, rules.refuse_extension(job, by), TimeExtended(by))
+
+    async def suspend(self, refs: Sequence[JobRef]) -> None:
+        self._check_ready()
+        for ref in refs:
+            job = await self._job(ref)
+            await self._order(job, rules.refuse_suspension(job), SuspendRequested())
+
+    async def unsuspend(self, refs: Sequence[JobRef]) -> None:
+        self._check_ready()
+        for ref in refs:
+            job = await self._job(ref)
+            if rules.is_restartable(job):
+                await self._admission.restart(job)
+            else:
+                await self._order(job, rules.refuse_unsuspension(job), UnsuspendRequested())
+
+    async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
+        self._check_ready()
+        for ref, believed in items:
+            await self._verify(ref, believed)
+
+    # -------------------------------------------------------------------------------------------------- reading
+
+    async def support(self) -> list[ProductSupport]:
+        return self._parts.offers.support(self._supervisor.scheduler.ledger)
+
+    async def utilization(self, category: str) -> Utilization:
+        if category not in self._parts.offers.categories:
+            raise NotFound(f"This provider has no product category called {texts.one_line(category)!r}.")
+        ledger, jobs = self._supervisor.scheduler.ledger, self._supervisor.engine.jobs()
+        return self._parts.offers.utilization(category, ledger, jobs)
+
+    async def view(self, ref: JobRef) -> JobView:
+        self._check_ready()
+        return self._view(await self._job(ref))
+
+    async def watch(self, ref: JobRef, seen_version: int) -> JobView:
+        view = await self.view(ref)
+        if view.version != seen_version or (view.final and view.told):
+            return view
+        await self._something_new(view)
+        return await self.view(ref)
+
+    async def jobs(self) -> list[JobView]:
+        self._check_ready()
+        newest_first = sorted(self._supervisor.engine.jobs(), key=lambda job: job.created_at, reverse=True)
+        return [self._view(job) for job in newest_first]
+
+    async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
+        job = await self._job(ref)
+        ranks_of: dict[str, list[int]] = {}
+        for rank in job.ranks:
+            ranks_of.setdefault(rank.host, []).append(rank.rank)
+        relays = {node.host: node.relay for node in self._supervisor.scheduler.ledger.nodes}
+        return tuple(
+            LogSource(*relay, tuple(ranks), self._ticket(job), self._parts.log_replay_bytes)
+            for host, ranks in ranks_of.items()
+            if (relay := relays.get(host)) is not None
+        )
+
+    async def status(self) -> Mapping[str, Any]:
+        rows, oldest = self._parts.updates.backlog()
+        scheduler = self._supervisor.scheduler
+        return {
+            "ready": self._supervisor.ready.is_set(),
+            "activeJobs": len(self._supervisor.engine.jobs()),
+            "queues": scheduler.waiting(),
+            "outbox": {"waiting": rows, "oldestAt": oldest},
+            "nodes": [
+                {
+                    "host": node.host,
+                    "address": node.address,
+                    "alive": node.alive,
+                    "backends": sorted(node.backends),
+                    "problems": dict(node.problems),
+                    "capacity": {category: list(size) for category, size in node.capacity.items()},
+                }
+                for node in scheduler.ledger.nodes
+            ],
+        }
+
+    # ------------------------------------------------------------------------------------------------- internal
+
+    def _check_ready(self) -> None:
+        if not self._supervisor.ready.is_set():
+            raise NotReady("The provider is starting. Try again in a few seconds.")
+
+    def _live(self, ref: JobRef) -> Job | None:
+        """The live job that is meant; one of another creation time is not it (O3)."""
+        job = self._supervisor.engine.newest(ref.id)
+        return job if job is not None and ref.created_at in (None, job.created_at) else None
+
+    async def _job(self, ref: JobRef) -> Job:
+        job = self._live(ref) or await self._parts.store.find(ref)
+        if job is None:
+            raise NotFound(f"This provider does not know the job {texts.one_line(ref.id)!r}.")
+        return job
+
+    async def _order(self, job: Job, refusal: str | None, event: Event) -> None:
+        if refusal is not None:
+            await self._restate(job)
+            raise BadRequest(refusal)
+        await self._supervisor.engine.settle(job.uid, event)
+
+    async def _restate(self, job: Job) -> None:
+        """After a refusal the page keeps what it hoped for until it hears the state again (W12)."""
+        await self._tell_again(job, rules.restate(job, even_if_same=True))
+
+    async def _tell_again(self, job: Job, update: Announce | None) -> None:
+        """A final state goes out only once (LC-1 allows no second), so it is not repeated here while it waits."""
+        if update is not None and not self._parts.updates.waits(job.uid):
+            row = await self._parts.store.enqueue(job.id, update, self._parts.clock.now())
+            self._parts.updates.submit([row])
+
+    async def _verify(self, ref: JobRef, believed: JobState) -> None:
+        if self._admission.in_hands(ref.id):
+            return  # REC-14
+        job = self._live(ref) or await self._parts.store.find(ref)
+        if job is not None:
+            if job.told is not believed:
+                await self._tell_again(job, rules.restate(job))
+        elif believed is not JobState.SUSPENDED:
+            gone = Announce(JobState.FAILURE, texts.UNKNOWN_JOB, expected_different_state=True)
+            row = await self._parts.store.enqueue(ref.id, gone, self._parts.clock.now())
+            self._parts.updates.submit([row])
+
+    def _flags(self, job: Job) -> Any:
+        offers, ledger = self._parts.offers, self._supervisor.scheduler.ledger
+        return offers.backend_support(job.spec.machine.product, job.spec.backend, ledger)
+
+    def _view(self, job: Job) -> JobView:
+        told = not self._parts.updates.waits(job.uid)
+        place = self._supervisor.scheduler.place_in_queue(job.uid)
+        return view_of(job, self._supervisor.versions.number(job.uid), told, place)
+
+    async def _something_new(self, view: JobView) -> None:
+        if not view.final:
+            await self._supervisor.versions.changed(view.uid, view.version)
+            return
+        try:
+            await asyncio.wait_for(self._parts.updates.told(view.uid), WATCH_SECONDS)
+        except TimeoutError:
+            return
+
+    def _ticket(self, job: Job) -> str:
+        return tickets.make(self._parts.relay_key, "log", job.uid)

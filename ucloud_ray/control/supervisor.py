@@ -1,0 +1,138 @@
+"""The control plane of one provider, assembled: engine, scheduler, performer, timers, and what they know.
+
+A plain object. In production the supervisor actor is a shell around it; tests hold it directly. Life:
+
+    start(): load ─▶ book and reserve again ─▶ publish what waited ─▶ resume every job ─▶ ready (REC-5)
+
+Until then every request is answered with `NotReady`, and no new work is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ucloud_ray.control.engine import Engine
+from ucloud_ray.control.offers import Offers
+from ucloud_ray.control.performer import Patience, Performer
+from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, JobStore, PlacementRequest, Updates
+from ucloud_ray.control.scheduler import Scheduler
+from ucloud_ray.control.task_spec import TaskFactory
+from ucloud_ray.control.timers import Timers
+from ucloud_ray.control.views import Versions
+from ucloud_ray.domain.events import StopCause, StopRequested
+from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.job import Final, Job, Queued, Rules, Suspended
+
+log = structlog.get_logger(__name__)
+
+ADOPT_SECONDS = 1.0
+"""Between attempts to reserve again what a running job holds, after the cluster was restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the supervisor is made of; the composition root fills it."""
+
+    store: JobStore
+    updates: Updates
+    cluster: Cluster
+    clock: Clock
+    tasks: TaskFactory
+    offers: Offers
+    rules: Rules
+    patience: Patience
+    log_replay_bytes: int
+    relay_key: bytes
+
+
+class Supervisor:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.engine = Engine(parts.store, parts.updates, parts.clock)
+        self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post)
+        self.timers = Timers(parts.clock, self.engine.post)
+        self.versions = Versions()
+        performer = Performer(
+            parts.cluster, self.scheduler, parts.tasks, self.engine.post, self._is_live, parts.patience
+        )
+        self.engine.connect(performer, (self.timers.update, self._note))
+        self.ready = asyncio.Event()
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Recover everything, then take work. Raises what the store raises if it cannot be read."""
+        jobs = await self.parts.store.active_jobs()
+        for job in jobs:
+            self.engine.load(job)
+            if not isinstance(job.phase, Queued | Suspended | Final) and job.ranks:
+                self.scheduler.adopt(job)
+        self.parts.updates.submit(await self.parts.store.pending_updates())
+        await self.scheduler.look()
+        for job in jobs:
+            self.engine.resume(job)
+        self._run(self._reserve_again(jobs), "reserve again")
+        self.timers.fire()
+        self.ready.set()
+        self._run(self.scheduler.run(), "scheduler")
+        self._run(self.timers.run(), "timers")
+        log.info("ready", jobs=len(jobs))
+
+    async def close(self) -> None:
+        """This process is leaving. Workloads go on (models: stop and leave are different signals)."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def forget(self, uid: JobUid) -> None:
+        """The Core does not know the job any more (REC-9)."""
+        self.engine.post(uid, StopRequested(StopCause.FORGOTTEN))
+
+    async def _reserve_again(self, jobs: list[Job]) -> None:
+        """Ray may have been restarted, too: hold again what is running, and nothing else (D2)."""
+        holding = {job.uid: job for job in jobs if job.uid in self.scheduler.ledger}
+        await self._keep_only({uid: job.incarnation for uid, job in holding.items()})
+        while holding:
+            for uid, job in list(holding.items()):
+                if self.engine.live(uid) is None or await self._reserved(job):
+                    del holding[uid]
+            if holding:
+                await asyncio.sleep(ADOPT_SECONDS)
+
+    async def _keep_only(self, reservations: dict[JobUid, int]) -> None:
+        while True:
+            try:
+                return await self.parts.cluster.keep_only(reservations)
+            except ClusterUnavailable as problem:
+                log.warning("old reservations are not given back yet", problem=str(problem))
+                await asyncio.sleep(ADOPT_SECONDS)
+
+    async def _reserved(self, job: Job) -> bool:
+        spec, hosts = job.spec, tuple(rank.host for rank in job.ranks)
+        request = PlacementRequest(job.uid, job.incarnation, spec.machine, spec.backend, spec.replicas, hosts)
+        try:
+            await self.parts.cluster.place(request)
+        except Exception as problem:  # whatever it is: the workload runs, and its room is booked here
+            log.warning("a running job is not reserved in the cluster yet", job=job.id, problem=str(problem))
+            return False
+        return True
+
+    def _is_live(self, uid: JobUid) -> bool:
+        return self.engine.live(uid) is not None
+
+    def _note(self, job: Job) -> None:
+        self.versions.bump(job.uid, last=job.final)
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_tell_unexpected_end)
+        self._background.append(task)
+
+
+def _tell_unexpected_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a part of the supervisor ended unexpectedly", part=task.get_name(), exc_info=task.exception())

@@ -1,0 +1,150 @@
+"""Job and rank to the task that a driver runs. Pure: the same job gives the same task on every attempt (REC-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
+from ucloud_ray.control.drives import Drives
+from ucloud_ray.domain.job import Backend, EnvRef, Job, Machine
+
+LABEL_JOB = "ucloud-ray/job"
+LABEL_RANK = "ucloud-ray/rank"
+LABEL_INCARNATION = "ucloud-ray/incarnation"
+LABEL_PROVIDER = "ucloud-ray/provider"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFactory:
+    """What of the configuration shapes a task."""
+
+    provider_id: str
+    drives: Drives
+    logs_dir: Path
+    pids_limit: int
+    open_files_limit: int
+    job_user: tuple[int, int] | None
+    """uid and gid of workloads (ENV-34); None where we may not change users."""
+
+    def build(self, job: Job, rank: int) -> TaskSpec:
+        """Raises `BadRequest` if a file of the job cannot be found any more (ENV-15)."""
+        folder = self.drives.job_folder(job)
+        environment = {**job.spec.launch.environment, **provider_variables(job, rank)}
+        return TaskSpec(
+            id=task_id(job, rank),
+            labels=self._labels(job, rank),
+            argv=tuple(_argument(argument, environment) for argument in job.spec.launch.argv),
+            environment=environment,
+            job_folder=folder.path,
+            logs=log_paths(self.logs_dir, job.uid, rank),
+            limits=self._limits(job.spec.machine),
+            hostname=replica_name(job.id, rank),
+            image=job.spec.launch.image,
+            mounts=self._mounts(job),
+            files=info_files(job, rank),
+            change_working_directory=job.spec.launch.change_working_directory,
+            run_as_root=job.spec.launch.run_as_root,
+            user=self._user(job),
+            stop_grace_seconds=job.rules.stop_grace / 1000,
+        )
+
+    def _labels(self, job: Job, rank: int) -> dict[str, str]:
+        return {
+            LABEL_JOB: job.id,
+            LABEL_RANK: str(rank),
+            LABEL_INCARNATION: incarnation(job),
+            LABEL_PROVIDER: self.provider_id,
+        }
+
+    def _limits(self, machine: Machine) -> Limits:
+        return Limits(machine.cpu_milli, machine.memory_bytes, self.pids_limit, self.open_files_limit)
+
+    def _user(self, job: Job) -> tuple[int, int] | None:
+        """None inside a container that asks for root: then the image's own user."""
+        root_wanted = job.spec.backend is Backend.DOCKER and job.spec.launch.run_as_root
+        return None if root_wanted else self.job_user
+
+    def _mounts(self, job: Job) -> tuple[Mount, ...]:
+        if job.spec.backend is not Backend.DOCKER:
+            return ()
+        return tuple(
+            Mount(str(self.drives.resolve(mount.ucloud_path)), mount.target, mount.read_only)
+            for mount in job.spec.launch.mounts
+        )
+
+
+def replica_name(job_id: str, rank: int) -> str:
+    """Name of a replica at run time, and its host name (ENV-43)."""
+    return f"j-{job_id}-job-{rank}"
+
+
+def incarnation(job: Job, number: int | None = None) -> str:
+    """Unique over all attempts of all jobs, also when the Core reuses an id (O3)."""
+    return f"{job.uid}.{job.incarnation if number is None else number}"
+
+
+def task_id(job: Job, rank: int, number: int | None = None) -> TaskId:
+    return TaskId(replica_name(job.id, rank), incarnation(job, number))
+
+
+def log_paths(logs_dir: Path, uid: str, rank: int) -> LogPaths:
+    """The private copy that followers read; published into the job folder under the same names (LOG-15, LOG-16)."""
+    folder = logs_dir / uid
+    return LogPaths(folder / f"stdout-{rank}.log", folder / f"stderr-{rank}.log")
+
+
+def info_files(job: Job, rank: int) -> dict[str, bytes]:
+    """The one-line files below `/etc/ucloud` (ENV-8, ENV-9)."""
+    names = [replica_name(job.id, other) for other in range(job.spec.replicas)]
+    lines = {f"node-{other}.txt": name for other, name in enumerate(names)}
+    lines |= {
+        "rank.txt": str(rank),
+        "cores.txt": cores(job.spec.machine),
+        "number_of_nodes.txt": str(job.spec.replicas),
+        "job_id.txt": job.id,
+        "nodes.txt": "\n".join(names),
+    }
+    return {name: (text + "\n").encode() for name, text in lines.items()}
+
+
+def cores(machine: Machine) -> str:
+    """An integer if whole, else the decimal fraction (ENV-8)."""
+    whole, rest = divmod(machine.cpu_milli, 1000)
+    return str(whole) if rest == 0 else f"{machine.cpu_milli / 1000:g}"
+
+
+def provider_variables(job: Job, rank: int) -> dict[str, str]:
+    """Variables of the provider; they win over the application's (INV-22, ENV-31)."""
+    spec, machine = job.spec, job.spec.machine
+    variables = {
+        "UCLOUD_JOB_ID": job.id,
+        "UCLOUD_RANK": str(rank),
+        "UCLOUD_TASK_COUNT": str(spec.replicas),
+        "VC_TASK_INDEX": str(rank),
+        "VK_TASK_INDEX": str(rank),
+        "VC_JOB_NUM": str(spec.replicas),
+        "UCLOUD_NODES": str(spec.replicas),
+        "UCLOUD_APPLICATION_NAME": spec.application_name,
+        "UCLOUD_APPLICATION_VERSION": spec.application_version,
+    }
+    return variables | _machine_variables(machine)
+
+
+def _machine_variables(machine: Machine) -> dict[str, str]:
+    return {
+        "UCLOUD_MACHINE_NAME": machine.product.id,
+        "UCLOUD_MACHINE_CATEGORY": machine.product.category,
+        "UCLOUD_MACHINE_CPU": cores(machine),
+        "UCLOUD_MACHINE_CPU_MODEL": machine.cpu_model,
+        "UCLOUD_MACHINE_MEMORY_IN_GIGS": f"{machine.memory_bytes / 10**9:g}",
+        "UCLOUD_MACHINE_MEMORY_MODEL": machine.memory_model,
+        "UCLOUD_MACHINE_GPU": str(machine.gpu),
+        "UCLOUD_MACHINE_GPU_MODEL": machine.gpu_model,
+    }
+
+
+def _argument(argument: str | EnvRef, environment: Mapping[str, str]) -> str:
+    """INV-16; a variable that only the image sets is not known here and is the empty string."""
+    return environment.get(argument.variable, "") if isinstance(argument, EnvRef) else argument

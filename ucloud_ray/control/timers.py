@@ -1,0 +1,62 @@
+"""Deadlines to `Tick` events. One heap for all jobs; the life cycle says when a tick matters (`wakes_at`).
+
+Stored times are wall clock, waiting is monotonic: the heap is looked at least every second, so that a jump of the wall
+clock neither ends a job early for long nor leaves one running (TIME-10, TIME-13).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+from ucloud_ray.control.ports import Clock
+from ucloud_ray.domain import lifecycle
+from ucloud_ray.domain.events import Event, Tick
+from ucloud_ray.domain.ids import JobUid, Millis
+from ucloud_ray.domain.job import Job
+
+LOOK_SECONDS = 1.0
+
+
+class Timers:
+    def __init__(self, clock: Clock, post: Callable[[JobUid, Event], None]) -> None:
+        self._clock = clock
+        self._post = post
+        self._heap: list[tuple[Millis, JobUid]] = []
+        self._due: dict[JobUid, Millis] = {}
+        self._wake = asyncio.Event()
+
+    def update(self, job: Job) -> None:
+        """Called after every change of a job. An older entry of it in the heap is ignored when it comes up."""
+        moment = lifecycle.wakes_at(job)
+        if moment is None:
+            self._due.pop(job.uid, None)
+        elif self._due.get(job.uid) != moment:
+            self._due[job.uid] = moment
+            heapq.heappush(self._heap, (moment, job.uid))
+            self._wake.set()
+
+    def fire(self) -> None:
+        """Post a tick to every job whose moment has come."""
+        now = self._clock.now()
+        while self._heap and self._heap[0][0] <= now:
+            moment, uid = heapq.heappop(self._heap)
+            if self._due.get(uid) == moment:
+                del self._due[uid]
+                self._post(uid, Tick())
+
+    async def run(self) -> None:
+        """For ever; ends only by cancellation."""
+        while True:
+            self.fire()
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._pause())
+            except TimeoutError:
+                continue
+
+    def _pause(self) -> float:
+        if not self._heap:
+            return LOOK_SECONDS
+        return min(LOOK_SECONDS, max(0.0, (self._heap[0][0] - self._clock.now()) / 1000))
