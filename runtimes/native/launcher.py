@@ -268,6 +268,7 @@ def run(task: dict[str, Any], waiter: list[int], files: list[int], report: int) 
     try:
         # Only now, because a user may not write to the state folder. Nothing of his has run yet.
         _drop_privileges(task["user"])
+        _reset_signals()
         _close_all_but([])
         os.execvpe(task["argv"][0], task["argv"], task["environment"])
     except (OSError, ValueError) as error:
@@ -276,10 +277,6 @@ def run(task: dict[str, Any], waiter: list[int], files: list[int], report: int) 
 
 def _set_up(task: dict[str, Any], files: list[int]) -> None:
     os.setsid()
-    for number in signal.valid_signals():
-        if signal.getsignal(number) is not signal.SIG_DFL and number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for folder in task["cgroups"]:
         with open(f"{folder}/cgroup.procs", "w") as file:
             file.write("0")
@@ -318,6 +315,13 @@ def _drop_privileges(user: list[int] | None) -> None:
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
+
+
+def _reset_signals() -> None:
+    """Not before the report was written: its reader may have died, and then a broken pipe would kill us."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse_to_run(program: str, error: Exception) -> NoReturn:

@@ -33,6 +33,9 @@ class DriverKit:
     sees_our_files: ClassVar[bool] = True
     """A program finds the paths of the test's folder under the same names (processes, but not containers)."""
 
+    own_variables: ClassVar[frozenset[str]] = frozenset()
+    """Environment variables that a program finds though nobody gave them."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.settings = self.make_settings(folder)
