@@ -33,6 +33,7 @@ def missing_programs() -> str | None:
 
 @dataclass(frozen=True)
 class Server:
+    folder: Path
     port: int
     process: subprocess.Popen[bytes]
 
@@ -68,7 +69,7 @@ def running_server() -> Iterator[Server]:
     try:
         _give_away(folder)
         _init(folder)
-        server = start(folder)
+        server = start(folder, _free_port())
         try:
             yield server
         finally:
@@ -77,16 +78,15 @@ def running_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(folder: Path) -> Server:
+def start(folder: Path, port: int) -> Server:
     """A server on a folder that `initdb` made. Durability stays on: it is what the tests are about."""
-    port = _free_port()
     options = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=16MB"]
     settings = [part for option in options for part in ("-c", option)]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             _as_postgres(["postgres", "-D", str(folder / "data"), *settings]), stdout=log, stderr=log, cwd=folder
         )
-    server = Server(port, process)
+    server = Server(folder, port, process)
     wait_until(server.ready, "PostgreSQL to answer")
     return server
 

@@ -12,12 +12,12 @@ _BUSY_MILLIS = 5_000
 
 def writer_engine(url: URL) -> Engine:
     """One connection, kept. A transaction owns the write lock of SQLite from its beginning."""
-    return _sqlite(url, writes=True) if _is_sqlite(url) else _postgres(url, connections=1)
+    return _sqlite(url, 1, writes=True) if _is_sqlite(url) else _postgres(url, connections=1)
 
 
 def reader_engine(url: URL, connections: int) -> Engine:
     """Connections that read committed data and, on SQLite, cannot write."""
-    return _sqlite(url, writes=False) if _is_sqlite(url) else _postgres(url, connections)
+    return _sqlite(url, connections, writes=False) if _is_sqlite(url) else _postgres(url, connections)
 
 
 def look_engine(url: URL, immutable: bool) -> Engine:
@@ -37,12 +37,17 @@ def _is_sqlite(url: URL) -> bool:
 
 def _postgres(url: URL, connections: int) -> Engine:
     return create_engine(
-        url, pool_size=connections, max_overflow=0, pool_pre_ping=True, connect_args={"connect_timeout": 5}
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5},
     )
 
 
-def _sqlite(url: URL, writes: bool) -> Engine:
-    engine = create_engine(url, pool_size=1 if writes else 4, max_overflow=0)
+def _sqlite(url: URL, connections: int, writes: bool) -> Engine:
+    engine = create_engine(url, pool_size=connections, max_overflow=0, hide_parameters=True)
     event.listen(engine, "connect", _set_up_writer if writes else _set_up_reader)
     event.listen(engine, "begin", _begin_immediate if writes else _begin)
     return engine

@@ -81,6 +81,7 @@ def _make_folder(folder: Path) -> None:
 def _look_at_file(url: URL, path: Path, schema: Schema) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
+    _check_header(path)
     wal = path.with_name(path.name + "-wal")
     engine = look_engine(url, immutable=not (wal.exists() and wal.stat().st_size))
     try:
@@ -91,3 +92,12 @@ def _look_at_file(url: URL, path: Path, schema: Schema) -> None:
             schema.check(connection, str(path))
     finally:
         engine.dispose()
+
+
+def _check_header(path: Path) -> None:
+    # SQLite takes a file shorter than its header for an empty database, and would write into it.
+    with path.open("rb") as file:
+        if not file.read(100).startswith(b"SQLite format 3\0"):
+            raise StoreDamaged(
+                f"{path} is not a database. It was left as it is: name another file or restore a backup."
+            )

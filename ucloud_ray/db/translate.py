@@ -23,6 +23,8 @@ _SQLITE_UNAVAILABLE = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_BUSY", "SQLITE_LOC
 _POSTGRES_UNAVAILABLE = ("08", "40", "53", "55", "57", "58")
 _POSTGRES_MISCONFIGURED = ("28", "3D", "42501")
 _POSTGRES_DAMAGED = ("XX001", "XX002")
+# What libpq says when no connection is made; it passes no SQLSTATE on.
+_POSTGRES_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
 
 
 def translated(error: BaseException) -> BaseException:
@@ -57,13 +59,17 @@ def _postgres(error: exc.DBAPIError) -> StoreError:
     code = getattr(error.orig, "sqlstate", None) or ""
     if code.startswith(_POSTGRES_DAMAGED):
         return StoreDamaged(f"PostgreSQL reports damaged data ({_first_line(error)}). Restore it from a backup.")
-    if code.startswith(_POSTGRES_MISCONFIGURED) or "authentication failed" in str(error.orig):
+    if code.startswith(_POSTGRES_MISCONFIGURED) or (not code and _refused(error)):
         return StoreMisconfigured(
             f"PostgreSQL refuses us: {_first_line(error)}. Check user, password and database name."
         )
     if error.connection_invalidated or code.startswith(_POSTGRES_UNAVAILABLE) or _without_code(error, code):
         return StoreUnavailable(f"PostgreSQL cannot be used now ({_first_line(error)}). It is tried again.")
     return StoreError(f"PostgreSQL refused a statement: {_first_line(error)}")
+
+
+def _refused(error: exc.DBAPIError) -> bool:
+    return any(text in str(error.orig) for text in _POSTGRES_REFUSALS)
 
 
 def _without_code(error: exc.DBAPIError, code: str) -> bool:

@@ -93,7 +93,7 @@ def _insert(connection: Connection, values: Mapping[str, Any]) -> None:
     same_id = (jobs.c.job_id == values["job_id"]) & jobs.c.current
     if connection.execute(update(jobs).where(same_id).values(current=False)).rowcount:
         outbox.drop_for_job_id(connection, values["job_id"])
-    connection.execute(insert(jobs).values(values, current=True))
+    connection.execute(insert(jobs).values({**values, "current": True}))
 
 
 def _active_jobs(connection: Connection) -> list[Job]:
