@@ -8,6 +8,8 @@ over what the library raises.
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import re
 import select
 import threading
@@ -35,7 +37,16 @@ _WRAPPING = re.compile(
     r"failed to create \w+ task: |OCI runtime \w+ failed: |runc \w+ failed: "
     r"|unable to start container process: |error during container init: |: unknown$"
 )
-LIBRARY_ERRORS = (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+LIBRARY_ERRORS = (
+    docker.errors.DockerException,
+    docker.errors.StreamParseError,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    json.JSONDecodeError,
+    OSError,
+)
+"""What the library lets through, its own and from below; proved complete by `test_errors`."""
 
 
 class Conflict(errors.StartFailed):

@@ -39,6 +39,10 @@ class Wakeup:
         """Call before looking, so that what happens after the look is heard."""
         self._rung.clear()
 
+    @property
+    def rung(self) -> bool:
+        return self._rung.is_set()
+
     async def heard(self, seconds: float) -> None:
         """Return when rung, or after so many seconds."""
         try:

@@ -40,6 +40,7 @@ _ROOT = frozenset({"", "0", "root"})
 
 Inspect = Callable[[str], Awaitable[Mapping[str, Any]]]
 Pull = Callable[[str], Awaitable[None]]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 class Images:
@@ -51,7 +52,8 @@ class Images:
         retry_seconds: how long a transient error is tried again.
     """
 
-    def __init__(self, inspect: Inspect, pull: Pull, retry_seconds: float) -> None:
+    def __init__(self, inspect: Inspect, pull: Pull, retry_seconds: float, sleep: Sleep = asyncio.sleep) -> None:
+        self._sleep = sleep
         self._inspect = inspect
         self._fetch = pull
         self._retry_seconds = retry_seconds
@@ -88,6 +90,7 @@ class Images:
             retry=tenacity.retry_if_exception(is_transient),
             wait=tenacity.wait_random_exponential(multiplier=1, max=60),
             stop=tenacity.stop_after_delay(self._retry_seconds),
+            sleep=self._sleep,
             before_sleep=tenacity.before_sleep_log(logger, logging.INFO),
             reraise=True,
         )

@@ -1,0 +1,127 @@
+"""A Docker daemon for tests: the one that answers on this machine, else a private one, started by root.
+
+A private daemon has its own data, sockets and containers, and leaves the machine's network alone. It keeps containers
+running while it is away (`live-restore`), as a daemon under ucloud-ray must.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+import docker.errors
+import requests
+
+from tests.support import images
+from tests.support.wait import wait_until
+
+_FAILURES = (docker.errors.DockerException, requests.RequestException, OSError)
+
+
+def missing() -> str | None:
+    """Why no daemon can be had here, or None."""
+    if reason := images.missing_programs():
+        return reason
+    if _url_that_answers() or _can_start():
+        return None
+    return "no Docker daemon answers, and none can be started (needs root, and Debian's docker.io)"
+
+
+@functools.cache
+def shared_url() -> str:
+    """URL of the daemon that all tests of this process share. A private one is stopped when the process ends."""
+    if url := _url_that_answers():
+        return url
+    daemon = PrivateDaemon(Path(tempfile.mkdtemp(prefix="dockerd-")))
+    atexit.register(daemon.remove)
+    daemon.start()
+    return daemon.url
+
+
+def client(url: str) -> docker.APIClient:
+    return docker.APIClient(url, version="auto", timeout=30)
+
+
+@dataclass
+class PrivateDaemon:
+    """`folder` should have a short path: a socket's name may have no more than about 100 characters."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/d.sock"
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        config = self.folder / "daemon.json"
+        config.write_text('{"live-restore": true}')
+        with (self.folder / "log").open("ab") as log:
+            # In a session of its own, so that an interrupt of the tests does not reach it before its containers do.
+            self.process = subprocess.Popen(self._command(config), stdout=log, stderr=log, start_new_session=True)
+        wait_until(self._answers, f"dockerd to answer; see {self.folder}/log")
+
+    def stop(self) -> None:
+        """Containers go on."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def kill(self) -> None:
+        """As a crash. Containers go on."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def remove(self) -> None:
+        """End it and everything that it ran; idempotent."""
+        if self.process is not None:
+            with contextlib.suppress(*_FAILURES):
+                _remove_containers(self.url)
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self, config: Path) -> list[str]:
+        places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
+        options = [f"{option}={self.folder / place}" for option, place in places.items()]
+        network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]
+        return ["dockerd", f"--config-file={config}", f"--host={self.url}", *options, *network]
+
+    def _answers(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            raise AssertionError(f"dockerd ended: {(self.folder / 'log').read_text()[-2000:]}")
+        return _answers(self.url)
+
+
+def _remove_containers(url: str) -> None:
+    with contextlib.closing(client(url)) as api:
+        for container in api.containers(all=True):
+            api.remove_container(container["Id"], force=True, v=True)
+
+
+def _url_that_answers() -> str | None:
+    candidates = (os.environ.get("DOCKER_HOST"), "unix:///var/run/docker.sock")
+    return next((url for url in candidates if url and _answers(url)), None)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with contextlib.closing(client(url)) as api:
+            return bool(api.ping())
+    except _FAILURES:
+        return False
+
+
+def _can_start() -> bool:
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None

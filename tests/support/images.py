@@ -1,0 +1,58 @@
+"""Container images made on the spot, because a test must not need a registry."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import docker
+import docker.errors
+
+TINY = "ucloud-ray-test/tiny"
+
+
+def missing_programs() -> str | None:
+    """Why no image can be made here, or None."""
+    return None if shutil.which("busybox") else "busybox is not installed (Debian: busybox-static)"
+
+
+def tiny_image(client: docker.APIClient, tag: str = "1", changes: Sequence[str] = ()) -> str:
+    """A few megabytes with a shell and the usual small programs; its reference. Made once per daemon and tag.
+
+    `changes` are lines of a Dockerfile, such as `USER 1000`; give each set of them a tag of its own.
+    """
+    reference = f"{TINY}:{tag}"
+    try:
+        client.inspect_image(reference)
+    except docker.errors.ImageNotFound:
+        client.import_image_from_data(_root_file_system(), repository=TINY, tag=tag, changes=list(changes))
+    return reference
+
+
+def _root_file_system() -> bytes:
+    busybox = shutil.which("busybox")
+    assert busybox is not None
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder, mode in (("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777)):
+            tar.addfile(_entry(folder, tarfile.DIRTYPE, mode))
+        program = Path(busybox).read_bytes()
+        tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(program)), io.BytesIO(program))
+        for applet in _applets(busybox):
+            tar.addfile(_entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox"))
+    return buffer.getvalue()
+
+
+def _applets(busybox: str) -> list[str]:
+    listed = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    return [applet for applet in listed if applet != "busybox"]
+
+
+def _entry(name: str, kind: bytes, mode: int, size: int = 0, link: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode, entry.size, entry.linkname = kind, mode, size, link
+    return entry

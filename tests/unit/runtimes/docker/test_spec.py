@@ -1,0 +1,145 @@
+"""A task specification becomes exactly this container."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from runtimes.docker import spec as container_spec
+from runtimes.docker.host import HostFacts
+from runtimes.errors import InvalidTask
+from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
+
+HOST = HostFacts(cpus=2, memory_bytes=8_000_000_000, open_files=20_000)
+ETC = Path("/state/j-1-job-0/etc")
+TASK = TaskSpec(
+    id=TaskId("j-1-job-0", "7"),
+    labels={"ucloud-ray/job": "1", "ucloud-ray/incarnation": "7"},
+    argv=("acme-batch", "--debug", "a b"),
+    environment={"UCLOUD_RANK": "0", "EMPTY": ""},
+    job_folder=Path("/home/user/Jobs/Acme/1"),
+    logs=LogPaths(Path("/logs/1/stdout-0.log"), Path("/logs/1/stderr-0.log")),
+    limits=Limits(cpu_milli=1500, memory_bytes=4_000_000_000, pids=100, open_files=1024),
+    hostname="j-1-job-0",
+    image="acme/batch:1",
+    mounts=(Mount("/home/user/data", "/work/data", read_only=True),),
+    user=(11042, 11042),
+)
+
+
+def config(**changes: object) -> dict[str, object]:
+    return container_spec.container_config(dataclasses.replace(TASK, **changes), HOST, ETC, "none")
+
+
+def host_config(**changes: object) -> dict[str, object]:
+    return config(**changes)["HostConfig"]
+
+
+def bind(source: str, target: str, read_only: bool) -> dict[str, object]:
+    return {
+        "Type": "bind",
+        "Source": source,
+        "Target": target,
+        "ReadOnly": read_only,
+        "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def test_a_task_becomes_this_container() -> None:
+    assert config() == {
+        "Image": "acme/batch:1",
+        "Hostname": "j-1-job-0",
+        "Env": ["UCLOUD_RANK=0", "EMPTY="],
+        "Labels": {
+            "ucloud-ray/job": "1",
+            "ucloud-ray/incarnation": "7",
+            "ucloud-ray/docker.stdout": "/logs/1/stdout-0.log",
+            "ucloud-ray/docker.stderr": "/logs/1/stderr-0.log",
+            "ucloud-ray/docker.job-folder": "/home/user/Jobs/Acme/1",
+        },
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGTERM",
+        "Tty": False,
+        "OpenStdin": False,
+        "Entrypoint": ["acme-batch"],
+        "Cmd": ["--debug", "a b"],
+        "User": "11042:11042",
+        "WorkingDir": "/work",
+        "HostConfig": {
+            "Init": True,
+            "AutoRemove": False,
+            "RestartPolicy": {"Name": "no"},
+            "LogConfig": {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}},
+            "NetworkMode": "none",
+            "Mounts": [
+                bind("/home/user/Jobs/Acme/1", "/work", False),
+                bind("/state/j-1-job-0/etc", "/etc/ucloud", True),
+                bind("/home/user/data", "/work/data", True),
+            ],
+            "Privileged": False,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "NanoCpus": 1_500_000_000,
+            "Memory": 4_000_000_000,
+            "MemorySwap": 4_000_000_000,
+            "ShmSize": 4_000_000_000,
+            "PidsLimit": 100,
+            "Ulimits": [{"Name": "nofile", "Soft": 1024, "Hard": 1024}],
+        },
+    }
+
+
+def test_limits_beyond_the_machine_are_cut_to_the_machine() -> None:
+    """A node may sell more than it has; Docker refuses such limits."""
+    limits = host_config(limits=Limits(cpu_milli=10_000, memory_bytes=20_000_000_000))
+    assert limits["NanoCpus"] == 2_000_000_000
+    assert limits["Memory"] == limits["MemorySwap"] == limits["ShmSize"] == 8_000_000_000
+    assert limits["Ulimits"] == [{"Name": "nofile", "Soft": 20_000, "Hard": 20_000}]
+
+
+def test_an_empty_command_leaves_the_image_its_own() -> None:
+    """INV-27."""
+    assert not {"Entrypoint", "Cmd"} & set(config(argv=()))
+
+
+def test_one_word_replaces_the_images_arguments_too() -> None:
+    """INV-23."""
+    assert config(argv=("true",))["Cmd"] == []
+
+
+def test_a_task_may_start_in_the_images_own_folder() -> None:
+    """INV-44."""
+    assert "WorkingDir" not in config(change_working_directory=False)
+
+
+def test_root_keeps_most_of_dockers_capabilities_and_may_use_setuid_programs() -> None:
+    """ENV-34."""
+    root = host_config(run_as_root=True, user=None)
+    assert root["CapDrop"] == ["AUDIT_WRITE", "MKNOD", "NET_RAW"]
+    assert root["Privileged"] is False
+    assert "SecurityOpt" not in root
+    assert "User" not in config(run_as_root=True, user=None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image": None}, "needs an image"),
+        ({"id": TaskId("../x", "7")}, "name of a container"),
+        ({"id": TaskId("", "7")}, "name of a container"),
+        ({"id": TaskId("j-1-job-0", "8")}, "incarnation"),
+    ],
+)
+def test_what_can_never_work_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidTask, match=words):
+        config(**changes)
+
+
+def test_our_own_labels_are_not_shown_as_the_tasks() -> None:
+    assert container_spec.public_labels(config()["Labels"]) == TASK.labels
+
+
+def test_the_log_files_can_be_found_from_the_labels() -> None:
+    assert container_spec.log_paths(config()["Labels"]) == TASK.logs
