@@ -43,6 +43,21 @@ class ProcessMark:
         except psutil.NoSuchProcess:
             return False
 
+    def terminate(self, seconds: float) -> None:
+        """SIGTERM, then SIGKILL; returns when it is gone. One that is gone is success."""
+        import psutil
+
+        if not self.alive():
+            return
+        try:
+            process = psutil.Process(self.pid)
+            process.terminate()
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()
+        except psutil.NoSuchProcess:
+            return
+
 
 @dataclass(frozen=True, slots=True)
 class UpState:
@@ -52,8 +67,7 @@ class UpState:
     orchestrator_url: str
     provider_url: str
     ray_address: str
-    parts: dict[str, int] = field(default_factory=dict)
-    """Name to process id."""
+    parts: dict[str, ProcessMark] = field(default_factory=dict)
     failure: str = ""
     """Why the minder gave up; empty while it lives."""
 
@@ -76,10 +90,10 @@ def read(data_dir: Path) -> UpState | None:
             orchestrator_url=plain["orchestratorUrl"],
             provider_url=plain["providerUrl"],
             ray_address=plain["rayAddress"],
-            parts=plain["pids"],
+            parts={name: ProcessMark(**mark) for name, mark in plain["pids"].items()},
             failure=plain["failure"],
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -1,0 +1,127 @@
+"""`ucloud-ray products`, `utilization` and `nodes`: what can be used, and how much of it is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ucloud_ray.cli import operator_api, options, output
+from ucloud_ray.cli.connect import connect
+
+BACKENDS = (("docker", "DOCKER"), ("native", "NATIVE"), ("virtualMachine", "VM"))
+
+
+def products(
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """List the machine types and what can run on them.
+
+    \b
+    Example:
+      ucloud-ray products
+    """
+    with connect(host, token, project, data) as api:
+        supported = api.supported_products()
+    if as_json:
+        output.show_json(supported)
+    else:
+        show_products(supported)
+
+
+def show_products(supported: Sequence[Mapping[str, Any]]) -> None:
+    columns = ("PRODUCT", "CATEGORY", "PROVIDER", "CPU", "MEMORY", "GPU", "RUNS", "QUEUE")
+    output.show_table(
+        columns, [_product_row(entry) for entry in supported], "no machine types; see `ucloud-ray status`"
+    )
+
+
+def _product_row(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    product, support = entry["product"], entry["support"]
+    category = product["category"]
+    runs = [name for key, name in BACKENDS if (support.get(key) or {}).get("enabled")]
+    return (
+        product["name"],
+        category["name"],
+        category["provider"],
+        product.get("cpu"),
+        f"{product['memoryInGigs']} GB" if product.get("memoryInGigs") else "-",
+        product.get("gpu") or 0,
+        ", ".join(runs) or "nothing",
+        support.get("queueStatus") or "-",
+    )
+
+
+def utilization(
+    as_json: options.AsJson = False, config: options.Config = None, data: options.Data = options.DEFAULT_DATA
+) -> None:
+    """Show how much of each category is in use, and how many jobs run and wait. Asks the provider of this machine.
+
+    \b
+    Example:
+      ucloud-ray utilization
+    """
+    report = operator_api.status(config, data)
+    categories = report.get("categories") or {}
+    if as_json:
+        output.show_json(categories)
+    else:
+        show_categories(categories)
+
+
+def show_categories(categories: Mapping[str, Mapping[str, Any]]) -> None:
+    columns = ("CATEGORY", "CPU USED", "CPU SOLD", "MEMORY USED", "MEMORY SOLD", "RUNNING", "WAITING")
+    rows = [
+        (
+            name,
+            _number(now["used_cpu"]),
+            _number(now["capacity_cpu"]),
+            _gigabytes(now["used_memory"]),
+            _gigabytes(now["capacity_memory"]),
+            now["running"],
+            now["pending"],
+        )
+        for name, now in categories.items()
+    ]
+    output.show_table(columns, rows, "no categories")
+
+
+def nodes(
+    as_json: options.AsJson = False, config: options.Config = None, data: options.Data = options.DEFAULT_DATA
+) -> None:
+    """List the machines of the cluster, what can run on them, and what is wrong with them.
+
+    \b
+    Example:
+      ucloud-ray nodes
+    """
+    found = operator_api.status(config, data).get("nodes") or []
+    if as_json:
+        output.show_json(found)
+    else:
+        show_nodes(found)
+
+
+def show_nodes(found: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (
+            node["host"],
+            node["address"],
+            "alive" if node["alive"] else "away",
+            ", ".join(node["backends"]) or "nothing",
+            "; ".join(f"{topic}: {problem}" for topic, problem in node["problems"].items()) or "-",
+        )
+        for node in found
+    ]
+    output.show_table(("NODE", "ADDRESS", "STATE", "RUNS", "PROBLEMS"), rows, "no nodes")
+
+
+def _number(value: float) -> str:
+    return f"{value:g}"
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1_000_000_000:g} GB"

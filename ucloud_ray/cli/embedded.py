@@ -1,0 +1,198 @@
+"""What `up` runs: Ray, provider and orchestrator of one machine as parts for the minder. Called by `up` only.
+
+The settings in force are written to `<data>/ucloud-ray.effective.yaml`, and the parts are the same commands that an
+operator would run by hand with that file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ucloud_ray import config
+from ucloud_ray.cli import minder, node_offer, output, parts, ports, state_file
+from ucloud_ray.cli.errors import CliError
+from ucloud_ray.cli.orphans import stop_orphans
+from ucloud_ray.cli.parts import python_command
+from ucloud_ray.cli.settings_of import read_settings
+from ucloud_ray.settings import Settings
+
+HOST = "127.0.0.1"
+EFFECTIVE_FILE = "ucloud-ray.effective.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    settings: Settings
+    data: Path
+    ray_port: int | None
+    """Where our own Ray listens; None when an existing cluster is used."""
+
+    @property
+    def orchestrator_url(self) -> str:
+        return self.settings.core.url
+
+    @property
+    def provider_url(self) -> str:
+        return self.settings.provider.public_url or f"http://{self.settings.provider.listen}"
+
+
+def run(data: Path, file: Path | None, port: int, provider_port: int, ray_address: str) -> None:
+    """Keep everything running until a signal. Raises `CliError` and `config.ConfigError`."""
+    lock = minder.lock(data)
+    try:
+        before = state_file.read(data)
+        if before is not None:
+            stop_orphans(before)
+        plan = _plan(data, file, port, provider_port, ray_address, before)
+        _write_effective(plan)
+        _mind(plan)
+    finally:
+        os.close(lock)
+
+
+def _mind(plan: Plan) -> None:
+    logs_dir = plan.data / "logs-of-services"
+    logs_dir.mkdir(exist_ok=True)
+    all_parts = [parts.Part(spec, logs_dir) for spec in _specs(plan)]
+
+    def changed(ready: bool) -> None:
+        state_file.write(plan.data, _state(plan, all_parts, ready))
+        if ready and sys.stderr.isatty():
+            output.say(f"ready: {plan.orchestrator_url} (logs in {logs_dir}; Ctrl-C stops it, jobs go on)")
+
+    minder.Minder(all_parts, changed, output.say).run()
+
+
+def _state(plan: Plan, all_parts: list[parts.Part], ready: bool) -> state_file.UpState:
+    return state_file.UpState(
+        minder=state_file.ProcessMark.of(os.getpid()),
+        ready=ready,
+        orchestrator_url=plan.orchestrator_url,
+        provider_url=plan.provider_url,
+        ray_address=plan.settings.ray.address,
+        parts={part.spec.name: mark for part in all_parts if (mark := _mark(part.pid))},
+    )
+
+
+def _mark(pid: int | None) -> state_file.ProcessMark | None:
+    try:
+        return state_file.ProcessMark.of(pid) if pid else None
+    except ProcessLookupError:
+        return None
+
+
+# -------------------------------------------------------------------------------------------------------- plan
+
+
+def _plan(
+    data: Path, file: Path | None, port: int, provider_port: int, ray_address: str, before: state_file.UpState | None
+) -> Plan:
+    taken: set[int] = set()
+    orchestrator = _port(port, before.orchestrator_url if before else None, taken, "--port")
+    provider = _port(provider_port, before.provider_url if before else None, taken, "--provider-port")
+    ray_port = None
+    if ray_address == "local":
+        ray_port = _port(0, f"ray://{before.ray_address}" if before else None, taken, "")
+        ray_address = f"{HOST}:{ray_port}"
+    base = config.embedded_settings(data, f"http://{HOST}:{orchestrator}", f"{HOST}:{provider}", ray_address)
+    settings = read_settings(file, base)
+    settings = replace(settings, data_dir=data, ray=replace(settings.ray, address=ray_address))
+    return Plan(_with_credentials(settings, data), data, ray_port)
+
+
+def _port(wanted: int, url_before: str | None, taken: set[int], option: str) -> int:
+    before = urlsplit(url_before).port if url_before else None
+    found = ports.settle(HOST, wanted, before, taken, option)
+    taken.add(found)
+    return found
+
+
+def _with_credentials(settings: Settings, data: Path) -> Settings:
+    """The orchestrator's own, unless a file names a UCloud/Core's."""
+    if settings.core.refresh_token or settings.core.public_key:
+        return settings
+    from ucloud_ray.orchestrator.credentials import bootstrap_credentials
+
+    made = bootstrap_credentials(data, settings.provider.id)
+    core = replace(settings.core, refresh_token=made.refresh_token, public_key=made.public_key_base64)
+    return replace(settings, core=core)
+
+
+def _write_effective(plan: Plan) -> None:
+    """Readable by us alone: it holds the refresh token."""
+    target = plan.data / EFFECTIVE_FILE
+    target.unlink(missing_ok=True)
+    handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write("# Written by `ucloud-ray up`; changes are lost. Give it a file with --config instead.\n")
+        file.write(config.dump(plan.settings))
+
+
+# ------------------------------------------------------------------------------------------------------- parts
+
+
+def _specs(plan: Plan) -> list[parts.PartSpec]:
+    serve = ["serve", "--config", str(plan.data / EFFECTIVE_FILE)]
+    environment = _environment(plan)
+    settings = plan.settings
+    condition = f"{plan.provider_url}/ucloud/{settings.provider.id}/integration/retrieveCondition"
+    provider = parts.PartSpec(
+        "provider", [*python_command(), "provider", *serve], environment, lambda: _answers(condition)
+    )
+    orchestrator = parts.PartSpec(
+        "orchestrator", [*python_command(), "orchestrator", *serve], environment, _sells_something(plan)
+    )
+    return [*_ray(plan, environment), provider, orchestrator]
+
+
+def _environment(plan: Plan) -> dict[str, str]:
+    """Ours without the configuration: that is in the effective file already."""
+    from ucloud_ray.cluster.local import ray_environment
+
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("UCLOUD_RAY_", "UCLOUD_RAY__"))}
+    return kept | ray_environment(plan.data)
+
+
+def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
+    if plan.ray_port is None:
+        return []
+    from ucloud_ray.cluster.local import ray_head_command
+
+    port, host, hardware = plan.ray_port, socket.gethostname(), node_offer.hardware_here()
+    resources = node_offer.resources(plan.settings, host, hardware)
+    labels = node_offer.labels(plan.settings, host, hardware)
+    command = ray_head_command(plan.data, host, resources, labels, port)
+    return [parts.PartSpec("ray", command, environment, lambda: ports.is_open(HOST, port), stop_seconds=20.0)]
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1.0) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _sells_something(plan: Plan) -> Callable[[], bool]:
+    """The orchestrator is of use once it knows what the provider supports: then a job can be created."""
+
+    def answers() -> bool:
+        from ucloud_ray.cli.connect import connect
+        from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
+
+        try:
+            token = access_token(plan.data, DEFAULT_USER)
+            with connect(plan.orchestrator_url, token, None, plan.data) as api:
+                return bool(api.supported_products())
+        except CliError:
+            return False
+
+    return answers

@@ -1,0 +1,210 @@
+"""`ucloud-ray jobs`: what a user can do with jobs that exist."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from ucloud_ray.cli import durations, options, output
+from ucloud_ray.cli.connect import connect
+from ucloud_ray.cli.errors import UsageMistake
+
+app = typer.Typer(no_args_is_help=True, help="List, show, follow and stop jobs.", rich_markup_mode=None)
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, as `jobs list` shows it.")]
+JobIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the jobs.")]
+
+STATES = ("IN_QUEUE", "RUNNING", "CANCELING", "SUSPENDED", "SUCCESS", "FAILURE", "EXPIRED")
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, newest first.")] = 50,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """List jobs, newest first.
+
+    \b
+    Examples:
+      ucloud-ray jobs list
+      ucloud-ray jobs list --state running --json
+    """
+    with connect(host, token, project, data) as api:
+        jobs = api.jobs({"filterState": _state(state)} if state else {}, limit)
+    if as_json:
+        output.show_json(jobs)
+    else:
+        columns = ("ID", "STATE", "APPLICATION", "PRODUCT", "NODES", "CREATED", "STATUS")
+        output.show_table(columns, [_row(job) for job in jobs], "no jobs")
+
+
+@app.command("show")
+def show_job(
+    job_id: JobId,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Show one job with everything that was told about it.
+
+    \b
+    Example:
+      ucloud-ray jobs show 48920
+    """
+    with connect(host, token, project, data) as api:
+        job = api.job(job_id)
+    if as_json:
+        output.show_json(job)
+        return
+    output.show_pairs(_facts(job))
+    for update in job.get("updates") or []:
+        text = f"{_clock(update.get('timestamp'))}  {output.state_text(update.get('state') or '')}"
+        typer.echo(f"  {text} {update.get('status') or ''}".rstrip())
+
+
+@app.command("logs")
+def show_logs(
+    job_id: JobId,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Print a job's output; with -f its states too, live, ending as the job ends.
+
+    \b
+    Examples:
+      ucloud-ray jobs logs 48920 > output.txt
+      ucloud-ray jobs logs -f 48920
+    """
+    from ucloud_ray.cli.follow import Follower, OutputSeen
+    from ucloud_ray.cli.run import follow_to_the_end
+    from ucloud_ray.cli.screen import Screen
+
+    with connect(host, token, project, data) as api:
+        if follow:
+            follow_to_the_end(api, job_id, as_json=False)
+        screen = Screen()
+        for seen in Follower(api, job_id).so_far():
+            if isinstance(seen, OutputSeen):
+                screen.show(seen)
+
+
+@app.command("stop")
+def stop_jobs(
+    job_ids: JobIds,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """End jobs. What they have written so far stays.
+
+    \b
+    Example:
+      ucloud-ray jobs stop 48920 48921
+    """
+    with connect(host, token, project, data) as api:
+        api.act("terminate", [{"id": job_id} for job_id in job_ids])
+    _done(as_json, job_ids, "told to stop")
+
+
+@app.command("extend")
+def extend_job(
+    job_id: JobId,
+    by: Annotated[str, typer.Argument(metavar="TIME", help="How much longer: 30m, 2h.")],
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Give a job more time.
+
+    \b
+    Example:
+      ucloud-ray jobs extend 48920 1h
+    """
+    requested = durations.parse(by)
+    with connect(host, token, project, data) as api:
+        api.act("extend", [{"jobId": job_id, "requestedTime": requested}])
+    _done(as_json, [job_id], f"has {by} more")
+
+
+# ------------------------------------------------------------------------------------------------- presentation
+
+
+def _state(text: str) -> str:
+    state = text.upper().replace("-", "_")
+    if state not in STATES:
+        raise UsageMistake(f"there is no state '{text}'", f"choose from {', '.join(STATES)}")
+    return state
+
+
+def _row(job: Mapping[str, Any]) -> tuple[object, ...]:
+    specification = job["specification"]
+    application = specification["application"]
+    return (
+        job["id"],
+        job["status"]["state"],
+        f"{application['name']}@{application['version']}",
+        specification["product"]["id"],
+        specification.get("replicas", 1),
+        _clock(job.get("createdAt")),
+        _last_words(job),
+    )
+
+
+def _facts(job: Mapping[str, Any]) -> list[tuple[str, object]]:
+    specification, status = job["specification"], job["status"]
+    application, product = specification["application"], specification["product"]
+    started = status.get("startedAt")
+    return [
+        ("job", f"{job['id']} {specification.get('name') or ''}".rstrip()),
+        ("state", output.state_text(status["state"])),
+        ("application", f"{application['name']}@{application['version']}"),
+        ("product", f"{product['id']} ({specification.get('replicas', 1)} node(s))"),
+        ("owner", job["owner"]["createdBy"]),
+        ("project", job["owner"].get("project")),
+        ("created", _clock(job.get("createdAt"))),
+        ("started", _clock(started) if started else None),
+        ("time left", _time_left(status)),
+        ("output", (job.get("output") or {}).get("outputFolder")),
+    ]
+
+
+def _time_left(status: Mapping[str, Any]) -> str | None:
+    expires = status.get("expiresAt")
+    if not expires or status["state"] != "RUNNING":
+        return None
+    return durations.show(int(expires - time.time() * 1000))
+
+
+def _last_words(job: Mapping[str, Any]) -> str:
+    words = [update.get("status") for update in job.get("updates") or [] if update.get("status")]
+    return str(words[-1]) if words else ""
+
+
+def _clock(timestamp: int | None) -> str:
+    return f"{datetime.fromtimestamp(timestamp / 1000):%Y-%m-%d %H:%M:%S}" if timestamp else "-"
+
+
+def _done(as_json: bool, job_ids: list[str], what: str) -> None:
+    if as_json:
+        output.show_json({"ids": job_ids})
+    else:
+        for job_id in job_ids:
+            output.say(f"job {job_id} {what}")

@@ -1,0 +1,147 @@
+"""Keeps the parts of `up` running: starts them in order, restarts what dies, stops them in reverse order.
+
+                    all answer                      a part ends
+    STARTING ─────────────────────▶ MINDING ──────────────────────▶ its restart, after a pause that doubles
+        │ a part ends three times,     │ SIGTERM, SIGINT
+        │ or nothing answers in time   ▼
+        └─────────────────────────▶ STOPPING: last started is stopped first; jobs are not touched (D1)
+
+Runs in the foreground of `up`, or in a process that `up --detach` leaves behind. Knows nothing of what the parts are.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from ucloud_ray.cli.errors import CliError
+from ucloud_ray.cli.parts import Part
+
+LOOK_SECONDS = 0.1
+START_SECONDS = 55.0
+"""How long all parts together may take until they answer; `up` promises to say what is wrong within a minute."""
+STARTS_BEFORE_GIVING_UP = 3
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+"""A part that ran so long starts again at once, with the first pause."""
+
+
+class AlreadyMinded(CliError):
+    """Another minder has this data folder."""
+
+
+class PartFailed(CliError):
+    """A part did not come up; the message ends with its last words."""
+
+
+def lock(data_dir: Path) -> int:
+    """Take the data folder for this process; the kernel gives it back when the process ends, however it ends."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise AlreadyMinded(
+            f"ucloud-ray is already running on {data_dir}", "see `ucloud-ray status`, or end it with `ucloud-ray down`"
+        ) from None
+    return handle
+
+
+@dataclass(slots=True)
+class _Minded:
+    part: Part
+    started: float = 0.0
+    starts: int = 0
+    pause: float = FIRST_PAUSE_SECONDS
+    start_again_at: float | None = None
+    """Monotonic time of the restart while the part is down."""
+
+
+@dataclass(slots=True)
+class Minder:
+    parts: Sequence[Part]
+    changed: Callable[[bool], None]
+    """Called with whether everything has answered, after each start of a part."""
+    say: Callable[[str], None]
+    leave: threading.Event = field(default_factory=threading.Event)
+    _minded: list[_Minded] = field(default_factory=list)
+    _ready: bool = False
+
+    def run(self) -> None:
+        """Return after a signal to leave. Raises `PartFailed` if a part does not come up; nothing runs then."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._asked_to_leave)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            for part in self.parts:
+                self._bring_up(part, deadline)
+            self._ready = True
+            self.changed(True)
+            while not self.leave.wait(LOOK_SECONDS):
+                self._look_after_all()
+        finally:
+            self._stop_all()
+
+    def _asked_to_leave(self, number: int, frame: FrameType | None) -> None:
+        self.leave.set()
+
+    # -- starting
+
+    def _bring_up(self, part: Part, deadline: float) -> None:
+        if self.leave.is_set():
+            return
+        minded = _Minded(part)
+        self._minded.append(minded)
+        self._start(minded)
+        while not part.spec.answers() and not self.leave.wait(LOOK_SECONDS):
+            self._look_after_all()
+            if minded.starts >= STARTS_BEFORE_GIVING_UP and minded.start_again_at is not None:
+                raise _failed(part, f"ended {minded.starts} times")
+            if time.monotonic() > deadline:
+                raise _failed(part, f"did not answer within {START_SECONDS:.0f} s")
+
+    def _start(self, minded: _Minded) -> None:
+        minded.part.start()
+        minded.started, minded.start_again_at = time.monotonic(), None
+        minded.starts += 1
+        self.changed(self._ready)
+
+    # -- minding
+
+    def _look_after_all(self) -> None:
+        for minded in self._minded:
+            if minded.start_again_at is not None:
+                if time.monotonic() >= minded.start_again_at:
+                    self._start(minded)
+            elif minded.part.exit_status() is not None:
+                self._has_ended(minded)
+
+    def _has_ended(self, minded: _Minded) -> None:
+        name, status = minded.part.spec.name, minded.part.exit_status()
+        now = time.monotonic()
+        if now - minded.started > HEALTHY_SECONDS:
+            minded.pause = FIRST_PAUSE_SECONDS
+        minded.part.sweep()
+        minded.start_again_at = now + minded.pause
+        self.say(f"{name} ended with {status}; starting it again in {minded.pause:g} s (see {minded.part.log_file})")
+        minded.pause = min(minded.pause * 2, LONGEST_PAUSE_SECONDS)
+
+    # -- stopping
+
+    def _stop_all(self) -> None:
+        for minded in reversed(self._minded):
+            minded.part.stop()
+
+
+def _failed(part: Part, what: str) -> PartFailed:
+    words = "\n".join(f"  | {line}" for line in part.last_lines())
+    return PartFailed(f"{part.spec.name} {what}; its log {part.log_file} ends with\n{words}")

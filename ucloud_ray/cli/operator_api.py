@@ -1,0 +1,56 @@
+"""Asks the provider of this machine what only its operator may know. Called by `status`, `nodes`, `utilization`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ucloud_ray.cli import state_file
+from ucloud_ray.cli.errors import CliError, Refused, Unreachable
+from ucloud_ray.cli.settings_of import read_settings
+
+PATH = "/ucloud-ray/status"
+TOKEN_FILE = "operator-token"
+
+
+def status(config: Path | None, data: Path) -> dict[str, Any]:
+    """The provider's report. Raises `CliError` that says which part is missing."""
+    url, folder = _provider(config, data)
+    try:
+        token = (folder / TOKEN_FILE).read_text().strip()
+    except FileNotFoundError:
+        raise CliError(f"{folder} belongs to no provider", "run this where the provider runs, or set --data") from None
+    except OSError as error:
+        raise CliError(f"{error.filename} cannot be read ({error.strerror})", "run as the provider's user") from error
+    return ask(url, token)
+
+
+def ask(url: str, token: str) -> dict[str, Any]:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url}{PATH}", headers={"Authorization": f"Bearer {token}"}, timeout=15.0)
+    except httpx.HTTPError as error:
+        raise Unreachable(f"the provider does not answer at {url}", "start it, or see its log") from error
+    if not answer.is_success:
+        raise Refused(f"the provider at {url} answered {answer.status_code}: {_why(answer.text)}")
+    report: dict[str, Any] = answer.json()
+    return report
+
+
+def _provider(config: Path | None, data: Path) -> tuple[str, Path]:
+    """Address and data folder: those of `up` on this data folder, else those of the configuration."""
+    state = state_file.read(data)
+    if config is None and state is not None:
+        return state.provider_url, data
+    settings = read_settings(config)
+    return f"http://{settings.provider.listen}", settings.data_dir
+
+
+def _why(text: str) -> str:
+    import json
+
+    try:
+        return str(json.loads(text)["why"])
+    except (ValueError, KeyError, TypeError):
+        return "no reason given"
