@@ -19,5 +19,5 @@ def to_json(handle: TaskHandle) -> dict[str, Any]:
 
 
 def from_json(stored: Mapping[str, Any]) -> TaskHandle:
-    id = TaskId(stored["name"], stored["incarnation"])
-    return TaskHandle(stored["driver"], id, stored["version"], stored["data"])
+    task = TaskId(stored["name"], stored["incarnation"])
+    return TaskHandle(stored["driver"], task, stored["version"], stored["data"])

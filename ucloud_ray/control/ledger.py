@@ -1,7 +1,7 @@
 """The books of the scheduler: what each machine sells of each category, and what is occupied of it.
 
-Amounts are integers: thousandths of a core, bytes, whole GPUs (SCH-2). Kept incrementally, so that a placement costs the
-same whether ten or ten thousand jobs run.
+Amounts are integers: thousandths of a core, bytes, whole GPUs (SCH-2). Kept incrementally, so that a placement costs
+the same whether ten or ten thousand jobs run.
 """
 
 from __future__ import annotations

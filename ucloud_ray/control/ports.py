@@ -147,14 +147,8 @@ class PlacementRequest:
     machine: Machine
     backend: Backend
     replicas: int
-    pinned: tuple[str, ...] | None = None
-    """Host of rank i when running workloads are adopted; None lets the cluster choose."""
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
     hosts: tuple[str, ...]
-    """Host of rank i."""
+    """Host of rank i, as our own scheduler chose; the cluster confirms all of them at once or none (D6)."""
 
 
 class ClusterUnavailable(Exception):
@@ -174,9 +168,9 @@ class Cluster(Protocol):
 
     async def nodes(self) -> list[Node]: ...
 
-    async def place(self, request: PlacementRequest) -> Placement:
+    async def place(self, request: PlacementRequest) -> None:
         """Reserve room for all ranks or raise `NoRoomNow`, leaving nothing reserved. The same uid and incarnation again
-        returns the reservation that exists. Raises `ClusterUnavailable`."""
+        changes nothing. Raises `ClusterUnavailable`."""
         ...
 
     async def keep_only(self, reservations: Mapping[JobUid, int]) -> None:

@@ -26,11 +26,18 @@ class TaskDesk:
         self._drivers: dict[str, Driver] = {}
         self._starting: dict[TaskId, asyncio.Task[TaskHandle]] = {}
         self._destroyed: OrderedDict[TaskId, None] = OrderedDict()
+        self._known: set[TaskId] = set()
+
+    @property
+    def known(self) -> frozenset[TaskId]:
+        """Tasks that were started, recovered or waited for here and not destroyed yet."""
+        return frozenset(self._known)
 
     async def start(self, driver: str, spec: TaskSpec) -> TaskHandle:
         """Prepare and start, or join the start of this task that is under way."""
         if spec.id in self._destroyed:
             raise errors.StartFailed("it was stopped before it started")
+        self._known.add(spec.id)
         starting = self._starting.get(spec.id)
         if starting is None:
             starting = asyncio.create_task(self._start(self._driver(driver), spec), name=f"start {spec.id.name}")
@@ -52,9 +59,11 @@ class TaskDesk:
         return handle
 
     async def recover(self, driver: str, id: TaskId) -> TaskHandle:
+        self._known.add(id)
         return await self._driver(driver).recover(id)
 
     async def wait(self, driver: str, handle: TaskHandle) -> ExitResult:
+        self._known.add(handle.id)
         return await self._driver(driver).wait(handle)
 
     async def stop(self, driver: str, handle: TaskHandle, grace_seconds: float) -> None:
@@ -69,6 +78,7 @@ class TaskDesk:
             starting.cancel()
             await asyncio.wait([starting])
         await self._driver(driver).destroy(id)
+        self._known.discard(id)
 
     async def close(self) -> None:
         for driver in self._drivers.values():

@@ -48,6 +48,7 @@ class TaskFactory:
             run_as_root=job.spec.launch.run_as_root,
             user=self._user(job),
             stop_grace_seconds=job.rules.stop_grace / 1000,
+            gpu_count=job.spec.machine.gpu,
         )
 
     def _labels(self, job: Job, rank: int) -> dict[str, str]:

@@ -1,0 +1,252 @@
+"""The composition root: the one file that names every concrete class. Called by the command line.
+
+Three processes are put together here: the provider's front end, the supervisor (inside its Ray actor), and the
+orchestrator. What runs in another process is handed over as a module-level function or a partial of one, so that it
+can be pickled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import structlog
+import uvicorn
+
+from runtimes import registry
+from runtimes.driver import Driver
+from runtimes.settings import DockerSettings, NativeSettings, RuntimeSettings, ScriptedSettings
+from ucloud_ray import __version__, telemetry
+from ucloud_ray.control.clock import SystemClock
+from ucloud_ray.control.drives import JOB_UID, Drives
+from ucloud_ray.control.log_follow import RelayFollower
+from ucloud_ray.control.offers import Offers
+from ucloud_ray.control.performer import Patience
+from ucloud_ray.control.requests import Requests
+from ucloud_ray.control.supervisor import Parts, Supervisor
+from ucloud_ray.control.task_spec import TaskFactory
+from ucloud_ray.domain.job import Rules
+from ucloud_ray.settings import PolicySettings, Settings
+
+if TYPE_CHECKING:
+    from ucloud_ray.cluster.factories import Built, ClusterSettings
+    from ucloud_ray.cluster.ray_cluster import RayCluster
+
+log = structlog.get_logger(__name__)
+
+LOST_RAY_STATUS = 75
+"""Exit status of a front end that lost its cluster: whoever runs it starts it again (sysexits' "try again")."""
+
+WATCH_SECONDS = 5.0
+LOST_AFTER_SECONDS = 30.0
+
+
+# ---------------------------------------------------------------------------------------------------- provider
+
+
+def serve_provider(settings: Settings) -> None:
+    """Serve the provider API until SIGTERM. Ends the process with one line on standard error if it cannot."""
+    _run(_provider(_absolute(settings)))
+
+
+async def _provider(settings: Settings) -> None:
+    from ucloud_ray.cluster import connect
+    from ucloud_ray.cluster.service import ActorService
+    from ucloud_ray.provider.app import create_app
+    from ucloud_ray.provider.auth import InvalidPublicKey, TokenVerifier
+
+    try:
+        verifier = TokenVerifier(_public_key(settings))
+        await asyncio.to_thread(connect.connect, settings.ray.address, settings.ray.namespace)
+        build = partial(build_supervisor, settings)
+        actor = await connect.supervisor(build, cluster_settings(settings), _fingerprint(settings))
+    except (connect.CannotConnect, InvalidPublicKey) as problem:
+        _fail(str(problem))
+    service = ActorService(actor)
+    app = create_app(service, RelayFollower(service), settings, verifier)
+    server = _server(app, settings.provider.listen)
+    watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")
+    await server.serve()
+    watching.cancel()
+    connect.disconnect()
+
+
+async def _watch_cluster(actor: Any, server: uvicorn.Server) -> None:
+    """A connection to Ray does not survive the end of its cluster: leave, and be started again."""
+    from ucloud_ray.cluster import calls
+    from ucloud_ray.control.ports import ClusterUnavailable
+
+    loop = asyncio.get_running_loop()
+    answered = loop.time()
+    while loop.time() - answered < LOST_AFTER_SECONDS:
+        await asyncio.sleep(WATCH_SECONDS)
+        try:
+            await calls.answer(actor.about.remote(), timeout=WATCH_SECONDS, what="the supervisor")
+            answered = loop.time()
+        except ClusterUnavailable as problem:
+            log.warning("the supervisor does not answer", problem=str(problem))
+    log.error("the Ray cluster is lost; leaving to be started again")
+    server.should_exit = True
+    await asyncio.sleep(WATCH_SECONDS)
+    os._exit(LOST_RAY_STATUS)  # Ray's own threads may hang in a call to a cluster that is gone
+
+
+# -------------------------------------------------------------------------------------------------- supervisor
+
+
+async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
+    """Inside the supervisor actor: the store, the Core client, and the engine around them."""
+    from ucloud_ray.cluster.factories import Built
+    from ucloud_ray.core_client import CoreClient, Publisher
+    from ucloud_ray.store.open import open_store
+
+    telemetry.configure_logging("supervisor")
+    clock = SystemClock()
+    store = await open_store(settings.store_url, clock, patience=20.0)
+    core = CoreClient(settings.core)
+    forget: list[Callable[[Any], None]] = []
+    publisher = Publisher(core, store, clock, on_unknown=lambda uid: [tell(uid) for tell in forget])
+    relay_key = await store.secret("relay")
+    supervisor = Supervisor(
+        Parts(
+            store=store,
+            updates=publisher,
+            cluster=cluster,
+            clock=clock,
+            tasks=_task_factory(settings),
+            offers=Offers(settings.provider.id, settings.products),
+            rules=rules_of(settings.policy),
+            patience=Patience(host_grace=settings.policy.node_loss_grace_seconds),
+            log_replay_bytes=settings.policy.log_replay_bytes,
+            relay_key=relay_key,
+        )
+    )
+    forget.append(supervisor.forget)
+    await cluster.start(relay_key)
+    publishing = asyncio.create_task(publisher.run(), name="publisher")
+
+    async def close() -> None:
+        publishing.cancel()
+        await cluster.close()
+        await core.close()
+        await store.close()
+
+    return Built(supervisor, Requests(supervisor), close)
+
+
+def rules_of(policy: PolicySettings) -> Rules:
+    return Rules(
+        canceling_state=policy.canceling_state,
+        exit_code_policy=policy.exit_code_policy,
+        replica_end_policy=policy.replica_end_policy,
+        replica_linger=round(policy.replica_linger_seconds * 1000),
+        stop_grace=round(policy.stop_grace_seconds * 1000),
+    )
+
+
+def _task_factory(settings: Settings) -> TaskFactory:
+    homes = settings.data_dir / "drives" if settings.policy.automatic_homes else None
+    return TaskFactory(
+        provider_id=settings.provider.id,
+        drives=Drives(settings.drives, homes),
+        logs_dir=settings.data_dir / "logs",
+        pids_limit=settings.policy.pids_limit,
+        open_files_limit=settings.policy.open_files_limit,
+        job_user=(JOB_UID, JOB_UID) if os.geteuid() == 0 else None,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ drivers
+
+
+def cluster_settings(settings: Settings) -> ClusterSettings:
+    from ucloud_ray.cluster.factories import ClusterSettings
+
+    return ClusterSettings(
+        namespace=settings.ray.namespace,
+        logs_dir=settings.data_dir / "logs",
+        drivers=("docker", "native"),
+        driver_of=partial(make_driver, runtime_settings(settings)),
+        replicas_per_actor=settings.policy.replicas_per_actor,
+        warm_replica_actors=settings.policy.warm_replica_actors,
+    )
+
+
+def runtime_settings(settings: Settings) -> RuntimeSettings:
+    tasks = settings.data_dir / "tasks"
+    return RuntimeSettings(
+        native=NativeSettings(tasks / "native"),
+        docker=DockerSettings(tasks / "docker", network=settings.policy.container_network),
+        scripted=ScriptedSettings(tasks / "scripted"),
+    )
+
+
+def make_driver(settings: RuntimeSettings, name: str) -> Driver:
+    return registry.create(name, settings)
+
+
+# ------------------------------------------------------------------------------------------------ orchestrator
+
+
+def serve_orchestrator(settings: Settings) -> None:
+    """Serve the miniature Core until SIGTERM. Ends the process with one line on standard error if it cannot."""
+    _run(_orchestrator(_absolute(settings)))
+
+
+async def _orchestrator(settings: Settings) -> None:
+    raise SystemExit(1)
+
+
+# ------------------------------------------------------------------------------------------------------- common
+
+
+def _absolute(settings: Settings) -> Settings:
+    """Actors run in other working directories."""
+    return replace(settings, data_dir=settings.data_dir.resolve())
+
+
+def _fingerprint(settings: Settings) -> str:
+    return hashlib.sha256(f"{__version__} {settings!r}".encode()).hexdigest()
+
+
+def _public_key(settings: Settings) -> str:
+    core = settings.core
+    if core.public_key:
+        return core.public_key
+    if core.public_key_file is None:
+        _fail("there is no public key of UCloud/Core: set core.publicKey or core.publicKeyFile")
+    try:
+        return core.public_key_file.read_text()
+    except OSError as problem:
+        _fail(f"the public key cannot be read from {core.public_key_file}: {problem.strerror}")
+
+
+def _server(app: Any, listen: str) -> uvicorn.Server:
+    host, _, port = listen.rpartition(":")
+    config = uvicorn.Config(
+        app,
+        host.strip("[]"),
+        int(port),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        ws="websockets-sansio",
+    )
+    return uvicorn.Server(config)
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until uvicorn installs its own
+    asyncio.run(work)
+
+
+def _fail(problem: str) -> NoReturn:
+    print(f"error: {problem}", file=sys.stderr)  # noqa: T201  # the one line of a process that cannot start
+    raise SystemExit(1)

@@ -1,0 +1,76 @@
+"""Joins this process to the Ray cluster and makes sure that its supervisor runs. Used by the front end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import ray
+import structlog
+
+from ucloud_ray.cluster import calls, names
+from ucloud_ray.cluster.factories import BuildSupervisor, ClusterSettings
+from ucloud_ray.cluster.job_supervisor import JobSupervisor
+from ucloud_ray.control.ports import ClusterUnavailable
+
+log = structlog.get_logger(__name__)
+
+CONCURRENCY = 10_000
+ABOUT_SECONDS = 10.0
+LEAVE_SECONDS = 20.0
+
+
+class CannotConnect(Exception):
+    """One line that says what to do."""
+
+
+def connect(address: str, namespace: str) -> None:
+    """Raises `CannotConnect`."""
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    try:
+        ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
+    except Exception as problem:  # Ray raises a different class for each way in which this can fail
+        raise CannotConnect(f"no Ray cluster answers at {address}: {_first_line(problem)}") from problem
+
+
+def disconnect() -> None:
+    ray.shutdown()
+
+
+async def supervisor(build: BuildSupervisor, settings: ClusterSettings, fingerprint: str) -> Any:
+    """The supervisor actor, made if there is none, replaced if it runs with another configuration.
+
+    Raises `CannotConnect`.
+    """
+    with contextlib.suppress(ValueError):  # none there yet
+        await _end_if_other(ray.get_actor(names.SUPERVISOR), fingerprint)
+    return (
+        ray.remote(JobSupervisor)
+        .options(
+            name=names.SUPERVISOR,
+            lifetime="detached",
+            get_if_exists=True,
+            num_cpus=0,
+            max_restarts=-1,
+            max_concurrency=CONCURRENCY,
+        )
+        .remote(build, settings, fingerprint)
+    )
+
+
+async def _end_if_other(actor: Any, fingerprint: str) -> None:
+    try:
+        theirs, problem, _ = await calls.answer(actor.about.remote(), timeout=ABOUT_SECONDS, what="the supervisor")
+    except ClusterUnavailable:
+        return  # being restarted; it will answer
+    if theirs == fingerprint and not problem:
+        return
+    log.info("the supervisor runs with another configuration; replacing it")
+    with contextlib.suppress(ClusterUnavailable):
+        await calls.answer(actor.leave.remote(), timeout=LEAVE_SECONDS, what="the supervisor's leave")
+    ray.kill(actor)
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]

@@ -1,0 +1,85 @@
+"""A Ray head for one machine, as `ucloud-ray up` starts it: command line and environment. Starts nothing itself.
+
+It listens for this machine only: `127.0.0.2` is loopback, and unlike `127.0.0.1` Ray takes it as the node's address
+instead of looking for another one. Every connection needs the token (D12).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+ADDRESS = "127.0.0.2"
+
+OBJECT_STORE_BYTES = 100_000_000
+"""Nothing of ours goes through the object store; Ray wants at least 75 MB."""
+
+
+def ray_environment(data_dir: Path) -> dict[str, str]:
+    """Variables for Ray's own processes and for everything that connects to them. Makes the token at the first call."""
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(_token(data_dir)),
+        # Memory is limited per workload; the monitor would shoot a replica actor for a user's container (D11).
+        "RAY_memory_monitor_refresh_ms": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
+
+
+def ray_head_command(
+    data_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], port: int
+) -> list[str]:
+    """`ray start --head --block` on this port; every other port is any free one, so that several can run."""
+    all_labels = {"ucloud-ray/host": host} | labels
+    return [
+        str(Path(sys.executable).with_name("ray")),
+        "start",
+        "--head",
+        "--block",
+        f"--port={port}",
+        f"--node-ip-address={ADDRESS}",
+        f"--temp-dir={_temp_dir(data_dir)}",
+        f"--resources={json.dumps(resources)}",
+        "--labels=" + ",".join(f"{name}={value}" for name, value in all_labels.items()),
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        f"--ray-client-server-port={_free_port()}",
+        f"--dashboard-agent-listen-port={_free_port()}",
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        "--include-dashboard=false",
+        "--include-log-monitor=false",
+        "--disable-usage-stats",
+        "--log-style=record",
+        "--log-color=false",
+    ]
+
+
+def _temp_dir(data_dir: Path) -> Path:
+    """Short, because a Unix socket's path has at most 107 bytes; the same for the same data, for us alone."""
+    mark = hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:10]
+    folder = Path(tempfile.gettempdir()) / f"ucloud-ray-{os.geteuid()}-{mark}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _token(data_dir: Path) -> Path:
+    file = data_dir / "ray-token"
+    if not file.exists():
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as out:
+            out.write(secrets.token_hex(32))
+    return file
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((ADDRESS, 0))
+        return int(probe.getsockname()[1])

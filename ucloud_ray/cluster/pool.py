@@ -1,0 +1,216 @@
+"""Replica actors of each machine: leased to ranks, given back, made when needed, ended when idle for long (D5).
+
+A new actor costs half a second of CPU, a call to an existing one a millisecond. So a lease prefers an actor with room;
+when none has, it waits a moment for one to be given back, and meanwhile one is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+import structlog
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from runtimes.types import TaskId
+from ucloud_ray.cluster import calls, names
+from ucloud_ray.cluster.factories import ClusterSettings
+from ucloud_ray.cluster.replica import CONCURRENCY, ReplicaActor
+from ucloud_ray.control.ports import ClusterUnavailable
+
+log = structlog.get_logger(__name__)
+
+HELLO_SECONDS = 10.0
+GROW_AFTER = 0.25
+"""Seconds that a lease waits for an actor to be given back before another one is made."""
+
+
+@dataclass(slots=True)
+class Worker:
+    """One replica actor as we know it."""
+
+    name: str
+    host: str
+    actor: Any
+    load: set[TaskId] = field(default_factory=set)
+    single: bool = False
+    """Made for one GPU rank; ended when given back."""
+
+
+@dataclass(slots=True)
+class HostPool:
+    workers: list[Worker] = field(default_factory=list)
+    waiting: deque[asyncio.Future[Worker]] = field(default_factory=deque)
+    growing: bool = False
+
+
+class Pool:
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._hosts: dict[str, HostPool] = {}
+        self._leases: dict[TaskId, Worker] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -------------------------------------------------------------------------------------------------- leasing
+
+    async def lease(self, host: str, task: TaskId) -> Any:
+        """The actor that serves this task: the one it has, else one with room. Raises `ClusterUnavailable`."""
+        worker = self._leases.get(task) or self._with_room(host) or await self._wait_for_room(host)
+        worker.load.add(task)
+        self._leases[task] = worker
+        return worker.actor
+
+    async def lease_in_group(self, host: str, task: TaskId, group: Any, bundle: int, gpus: int) -> Any:
+        """A fresh actor inside a bundle, for a rank with GPUs."""
+        if task not in self._leases:
+            strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle)
+            name = f"{names.REPLICA_PREFIX}gpu-{task.incarnation}-{bundle}"
+            worker = self._create(name, host, num_gpus=gpus, scheduling_strategy=strategy)
+            worker.single = True
+            worker.load.add(task)
+            self._leases[task] = worker
+        return self._leases[task].actor
+
+    def give_back(self, task: TaskId) -> None:
+        """The task is gone from its machine."""
+        worker = self._leases.pop(task, None)
+        if worker is None:
+            return
+        worker.load.discard(task)
+        if worker.single:
+            _end(worker)
+        else:
+            self._offer(worker)
+
+    def _with_room(self, host: str) -> Worker | None:
+        return next((w for w in self._pool(host).workers if len(w.load) < self._settings.replicas_per_actor), None)
+
+    async def _wait_for_room(self, host: str) -> Worker:
+        pool = self._pool(host)
+        waiting: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
+        pool.waiting.append(waiting)
+        try:
+            if pool.workers:
+                await asyncio.wait([waiting], timeout=GROW_AFTER)
+            if not waiting.done():
+                self._grow(host)
+            return await waiting
+        finally:
+            if waiting in pool.waiting:
+                pool.waiting.remove(waiting)
+
+    def _offer(self, worker: Worker) -> None:
+        """Room in this worker goes to who waits longest."""
+        waiting = self._pool(worker.host).waiting
+        while waiting and len(worker.load) < self._settings.replicas_per_actor:
+            first = waiting.popleft()
+            if not first.done():
+                first.set_result(worker)
+                return
+
+    def _pool(self, host: str) -> HostPool:
+        return self._hosts.setdefault(host, HostPool())
+
+    # -------------------------------------------------------------------------------------------------- growing
+
+    def keep_warm(self, host: str) -> None:
+        """Have the configured number of idle actors there; end those far beyond it."""
+        workers = self._pool(host).workers
+        idle = [worker for worker in workers if not worker.load]
+        if len(idle) < self._settings.warm_replica_actors:
+            self._grow(host)
+        for worker in idle[4 * self._settings.warm_replica_actors :]:
+            workers.remove(worker)
+            _end(worker)
+
+    def drop_host(self, host: str) -> None:
+        """The machine left the cluster: its actors are not to be asked any more."""
+        pool = self._hosts.pop(host, None)
+        for worker in pool.workers if pool else ():
+            for task in list(worker.load):
+                self._leases.pop(task, None)
+            _end(worker)
+        for waiting in pool.waiting if pool else ():
+            if not waiting.done():
+                waiting.set_exception(ClusterUnavailable(f"{host} is not in the cluster at the moment"))
+
+    def _grow(self, host: str) -> None:
+        """One more actor, one at a time per machine."""
+        pool = self._pool(host)
+        if not pool.growing:
+            pool.growing = True
+            task = asyncio.create_task(self._add(host), name=f"grow {host}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _add(self, host: str) -> None:
+        pool = self._pool(host)
+        try:
+            worker = self._create(f"{names.REPLICA_PREFIX}{host}-{uuid.uuid4().hex[:8]}", host)
+            await calls.answer(worker.actor.hello.remote(), timeout=HELLO_SECONDS, what="a new replica actor")
+        except ClusterUnavailable as problem:
+            log.warning("no replica actor could be made", host=host, problem=str(problem))
+            self._fail_one(pool, problem)
+            return
+        finally:
+            pool.growing = False
+        pool.workers.append(worker)
+        self._offer(worker)
+        if pool.waiting:
+            self._grow(host)
+
+    def _fail_one(self, pool: HostPool, problem: ClusterUnavailable) -> None:
+        """Whoever waits longest hears of it and tries again; nobody hangs."""
+        while pool.waiting:
+            first = pool.waiting.popleft()
+            if not first.done():
+                first.set_exception(problem)
+                return
+
+    def _create(self, name: str, host: str, **options: Any) -> Worker:
+        selector = {} if options else {"label_selector": {names.HOST_LABEL: host}}
+        remote = ray.remote(ReplicaActor).options(
+            name=name,
+            lifetime="detached",
+            num_cpus=0,
+            max_restarts=-1,
+            max_concurrency=CONCURRENCY,
+            **selector,
+            **options,
+        )
+        return Worker(name, host, remote.remote(host, self._settings.driver_of))
+
+    # ------------------------------------------------------------------------------------------------- adopting
+
+    async def adopt(self) -> None:
+        """After a restart of the supervisor: take over the actors that are there, with the tasks that they serve."""
+        found = [entry for entry in ray.util.list_named_actors() if str(entry).startswith(names.REPLICA_PREFIX)]
+        await asyncio.gather(*(self._adopt(str(name)) for name in found))
+
+    async def _adopt(self, name: str) -> None:
+        with contextlib.suppress(ValueError):  # it ended since it was listed
+            actor = ray.get_actor(name)
+            try:
+                host, tasks = await calls.answer(actor.hello.remote(), timeout=HELLO_SECONDS, what=name)
+            except ClusterUnavailable:
+                ray.kill(actor)
+                return
+            worker = Worker(name, host, actor, set(tasks), single=name.startswith(f"{names.REPLICA_PREFIX}gpu-"))
+            self._leases.update(dict.fromkeys(tasks, worker))
+            if not worker.single:
+                self._pool(host).workers.append(worker)
+
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Host to number of actors and of leases, for operators."""
+        return {h: (len(p.workers), sum(len(w.load) for w in p.workers)) for h, p in self._hosts.items()}
+
+
+def _end(worker: Worker) -> None:
+    with contextlib.suppress(Exception):  # it may be dead already; workloads are not its children (D1)
+        ray.kill(worker.actor)

@@ -1,0 +1,115 @@
+"""The `Cluster` port on Ray: placement groups, leased replica actors, node agents. Lives in the supervisor's process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from ucloud_ray.cluster import calls
+from ucloud_ray.cluster.factories import ClusterSettings
+from ucloud_ray.cluster.nodes import Nodes
+from ucloud_ray.cluster.placements import Placements
+from ucloud_ray.cluster.pool import Pool
+from ucloud_ray.control.ports import HostGone, Node, PlacementRequest
+from ucloud_ray.control.task_spec import LABEL_RANK
+from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.job import Backend
+
+Result = TypeVar("Result")
+
+DESTROY_SECONDS = 60.0
+WARM_SECONDS = 5.0
+
+
+class RayCluster:
+    def __init__(self, settings: ClusterSettings) -> None:
+        self._settings = settings
+        self._pool = Pool(settings)
+        self._placements = Placements()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="placement")
+        self._nodes: Nodes | None = None
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self, relay_key: bytes) -> None:
+        """Take over what an earlier supervisor left, and get a first picture of the machines."""
+        self._nodes = Nodes(self._settings, relay_key, self._pool.drop_host)
+        await self._pool.adopt()
+        await self._nodes.first_picture()
+        self._background.append(asyncio.create_task(self._nodes.run(), name="nodes"))
+        self._background.append(asyncio.create_task(self._keep_warm(), name="warm actors"))
+
+    async def close(self) -> None:
+        for task in self._background:
+            task.cancel()
+        self._thread.shutdown(wait=False)
+
+    async def nodes(self) -> list[Node]:
+        return self._known.picture()
+
+    async def place(self, request: PlacementRequest) -> None:
+        await self._in_thread(lambda: self._placements.reserve(request))
+
+    async def release(self, uid: JobUid, incarnation: int) -> None:
+        await self._in_thread(lambda: self._placements.release(uid, incarnation))
+
+    async def keep_only(self, reservations: Mapping[JobUid, int]) -> None:
+        await self._in_thread(lambda: self._placements.keep_only(reservations))
+
+    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> TaskHandle:
+        driver = self._settings.driver(backend)
+        actor = await self._actor(host, spec.id, spec)
+        handle: TaskHandle = await self._answer(host, actor.start.remote(driver, spec), "the start")
+        return handle
+
+    async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle:
+        actor = await self._actor(host, id)
+        handle: TaskHandle = await self._answer(
+            host, actor.recover.remote(self._settings.driver(backend), id), "recover"
+        )
+        return handle
+
+    async def wait(self, host: str, backend: Backend, handle: TaskHandle) -> ExitResult:
+        actor = await self._actor(host, handle.id)
+        reference = actor.wait.remote(self._settings.driver(backend), handle)
+        result: ExitResult = await self._answer(host, reference, "waiting for the end")
+        return result
+
+    async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None:
+        actor = await self._actor(host, handle.id)
+        reference = actor.stop.remote(self._settings.driver(backend), handle, grace_seconds)
+        await self._answer(host, reference, "the stop", timeout=grace_seconds + DESTROY_SECONDS)
+
+    async def destroy(self, host: str, backend: Backend, id: TaskId) -> None:
+        actor = await self._actor(host, id)
+        reference = actor.destroy.remote(self._settings.driver(backend), id)
+        await self._answer(host, reference, "the clean-up", timeout=DESTROY_SECONDS)
+        self._pool.give_back(id)
+
+    @property
+    def _known(self) -> Nodes:
+        assert self._nodes is not None, "start first"
+        return self._nodes
+
+    async def _actor(self, host: str, task: TaskId, spec: TaskSpec | None = None) -> Any:
+        if host not in self._known.hosts:
+            raise HostGone(f"{host} is not in the cluster at the moment")
+        if spec is not None and spec.gpu_count:
+            uid, _, number = task.incarnation.rpartition(".")
+            group = self._placements.get(JobUid(uid), int(number))
+            return await self._pool.lease_in_group(host, task, group, int(spec.labels[LABEL_RANK]), spec.gpu_count)
+        return await self._pool.lease(host, task)
+
+    async def _answer(self, host: str, reference: Any, what: str, timeout: float | None = None) -> Any:
+        return await calls.answer(reference, gone=self._known.gone(host), timeout=timeout, what=f"{what} on {host}")
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _keep_warm(self) -> None:
+        while True:
+            for host in self._known.hosts:
+                self._pool.keep_warm(host)
+            await asyncio.sleep(WARM_SECONDS)

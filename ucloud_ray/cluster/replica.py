@@ -1,0 +1,58 @@
+"""The replica actor: a shell around `control.replica_runner.TaskDesk` on one machine (D5, D11).
+
+Idle ones wait in a pool, cost no CPU in Ray's books and serve one rank at a time (or more, by policy). For a rank with
+GPUs a fresh one is made inside its bundle, so that Ray assigns the devices. Killing one touches no workload (D1); Ray
+makes it again under the same name, and every call carries all it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import ray
+
+from runtimes.driver import Driver
+from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from ucloud_ray.control.replica_runner import TaskDesk
+
+CONCURRENCY = 10_000
+"""Waiting calls that one actor may hold; they cost a coroutine each."""
+
+
+class ReplicaActor:
+    def __init__(self, host: str, driver_of: Callable[[str], Driver]) -> None:
+        self._host = host
+        self._desk = TaskDesk(driver_of)
+
+    async def hello(self) -> tuple[str, frozenset[TaskId]]:
+        """Our host and the tasks that are served here."""
+        return self._host, self._desk.known
+
+    async def start(self, driver: str, spec: TaskSpec) -> TaskHandle:
+        return await self._desk.start(driver, _with_gpus(spec))
+
+    async def recover(self, driver: str, id: TaskId) -> TaskHandle:
+        return await self._desk.recover(driver, id)
+
+    async def wait(self, driver: str, handle: TaskHandle) -> ExitResult:
+        return await self._desk.wait(driver, handle)
+
+    async def stop(self, driver: str, handle: TaskHandle, grace_seconds: float) -> None:
+        await self._desk.stop(driver, handle, grace_seconds)
+
+    async def destroy(self, driver: str, id: TaskId) -> None:
+        await self._desk.destroy(driver, id)
+
+    async def pid(self) -> int:
+        return os.getpid()
+
+
+def _with_gpus(spec: TaskSpec) -> TaskSpec:
+    """The devices that Ray assigned to this actor, exposed to the task and no others (ENV-38)."""
+    if spec.gpu_count == 0:
+        return spec
+    ids = tuple(str(device) for device in ray.get_gpu_ids())
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(ids)}
+    return replace(spec, gpu_ids=ids, environment={**spec.environment, **visible})

@@ -1,0 +1,94 @@
+"""The job service as the front end sees it: every call goes to the supervisor actor (`control.service.JobService`).
+
+A supervisor that is being restarted by Ray is asked again for a few seconds. All calls are safe to repeat (11.4) except
+`extend`, which is sent once: whether it arrived is then unknown, and the caller is told so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ucloud_ray.cluster import calls
+from ucloud_ray.control.errors import NotReady
+from ucloud_ray.control.ports import ClusterUnavailable
+from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.views import WATCH_SECONDS
+from ucloud_ray.domain.ids import JobRef, JobUid
+from ucloud_ray.domain.job import JobState
+
+CALL_SECONDS = 4.0
+"""The Core gives up after 5 s (provider-api 1.2)."""
+
+PAUSE_SECONDS = 0.2
+
+
+class ActorService:
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    async def submit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        uids: list[JobUid] = await self._ask("submit", jobs)
+        return uids
+
+    async def terminate(self, refs: Sequence[JobRef]) -> None:
+        await self._ask("terminate", refs)
+
+    async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
+        await self._once("extend", CALL_SECONDS, items)
+
+    async def suspend(self, refs: Sequence[JobRef]) -> None:
+        await self._ask("suspend", refs)
+
+    async def unsuspend(self, refs: Sequence[JobRef]) -> None:
+        await self._ask("unsuspend", refs)
+
+    async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
+        await self._ask("verify", items)
+
+    async def support(self) -> list[ProductSupport]:
+        supports: list[ProductSupport] = await self._ask("support")
+        return supports
+
+    async def utilization(self, category: str) -> Utilization:
+        utilization: Utilization = await self._ask("utilization", category)
+        return utilization
+
+    async def view(self, ref: JobRef) -> JobView:
+        view: JobView = await self._ask("view", ref)
+        return view
+
+    async def watch(self, ref: JobRef, seen_version: int) -> JobView:
+        view: JobView = await self._once("watch", WATCH_SECONDS + CALL_SECONDS, ref, seen_version)
+        return view
+
+    async def jobs(self) -> list[JobView]:
+        views: list[JobView] = await self._ask("jobs")
+        return views
+
+    async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
+        sources: tuple[LogSource, ...] = await self._ask("log_sources", ref)
+        return sources
+
+    async def status(self) -> Mapping[str, Any]:
+        status: Mapping[str, Any] = await self._ask("status")
+        return status
+
+    async def _ask(self, method: str, *arguments: Any) -> Any:
+        """Until there is an answer or the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CALL_SECONDS
+        while True:
+            try:
+                return await self._once(method, max(0.1, deadline - loop.time()), *arguments)
+            except NotReady:
+                if loop.time() + PAUSE_SECONDS >= deadline:
+                    raise
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _once(self, method: str, timeout: float, *arguments: Any) -> Any:
+        try:
+            return await calls.answer(getattr(self._actor, method).remote(*arguments), timeout=timeout, what=method)
+        except ClusterUnavailable:
+            raise NotReady("The provider does not answer at the moment. Try again in a few seconds.") from None
