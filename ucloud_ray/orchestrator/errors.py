@@ -1,0 +1,65 @@
+"""What the orchestrator answers instead of a result. One tree; `app` turns it into UCloud's error body.
+
+    ApiError                status, why, error_code
+    ├── BadRequest          400
+    ├── Unauthorized        401
+    ├── Forbidden           403
+    ├── NotFound            404   also for "not permitted": the two are not told apart (end-user-api 1.4)
+    ├── TooLarge            413
+    ├── BadGateway          502   the provider is unreachable or talks nonsense
+    └── ProviderRefused     the provider's own status and words, passed on
+
+`why` is a text for users.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    status = 500
+
+    def __init__(self, why: str, error_code: str | None = None) -> None:
+        super().__init__(why, error_code)
+        self.why = why
+        self.error_code = error_code
+
+    def body(self) -> dict[str, Any]:
+        """Readable for both eras: K reads `why` and `errorCode`, G all four."""
+        return {"why": self.why, "errorCode": self.error_code, "statusCode": self.status, "detailedCode": 0}
+
+
+class BadRequest(ApiError):
+    status = 400
+
+
+class Unauthorized(ApiError):
+    status = 401
+
+
+class Forbidden(ApiError):
+    status = 403
+
+
+class NotFound(ApiError):
+    status = 404
+
+
+class TooLarge(ApiError):
+    status = 413
+
+
+class BadGateway(ApiError):
+    status = 502
+
+
+class ProviderRefused(ApiError):
+    def __init__(self, status: int, why: str, error_code: str | None = None) -> None:
+        super().__init__(why, error_code)
+        self.args = (status, why, error_code)
+        self.status = status
+
+
+def job_not_found(job_id: str) -> NotFound:
+    return NotFound(f"Permission denied or job not found ({job_id})")

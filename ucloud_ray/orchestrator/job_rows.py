@@ -1,0 +1,210 @@
+"""Statements about jobs. Functions of a connection, run inside `Database.read` and `Database.write`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy import Text as SqlText
+
+from ucloud_ray.orchestrator.errors import BadGateway
+from ucloud_ray.orchestrator.job_query import Filters, Page
+from ucloud_ray.orchestrator.job_record import Draft, JobRecord, columns_of, facts_of, record_of
+from ucloud_ray.orchestrator.tables import grants, jobs, updates
+from ucloud_ray.orchestrator.update_rules import Applied, JobFacts
+
+INITIAL_STATE = "IN_QUEUE"
+
+# ------------------------------------------------------------------------------------------------------ creation
+
+
+def insert_drafts(connection: Connection, drafts: Sequence[Draft], now: int) -> list[JobRecord]:
+    """The jobs exist from here on, so that updates which come before the answer to `create` find them (O8)."""
+    return [_insert(connection, draft, now) for draft in drafts]
+
+
+def accept(connection: Connection, record: JobRecord, provider_generated_id: str | None) -> None:
+    """The provider has taken the job. Raises `BadGateway` when its id for it names another job too (O1)."""
+    if provider_generated_id and _is_taken(connection, record, provider_generated_id):
+        raise BadGateway("The provider answered with an id that another job has. Tell its operator.")
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == record.id)
+        .values(accepted=True, provider_generated_id=provider_generated_id or None)
+    )
+
+
+def remove(connection: Connection, job_id: int) -> None:
+    """For jobs that the provider refused."""
+    connection.execute(delete(updates).where(updates.c.job_id == job_id))
+    connection.execute(delete(grants).where(grants.c.job_id == job_id))
+    connection.execute(delete(jobs).where(jobs.c.id == job_id))
+
+
+def remove_unconfirmed(connection: Connection) -> int:
+    """Jobs whose `create` was cut off by our own end. Nobody was told their ids; the provider forgets them when its
+    updates are answered with 404 (provider-api 6.1)."""
+    ids = list(connection.execute(select(jobs.c.id).where(~jobs.c.accepted)).scalars())
+    for job_id in ids:
+        remove(connection, job_id)
+    return len(ids)
+
+
+def _insert(connection: Connection, draft: Draft, now: int) -> JobRecord:
+    facts = JobFacts(INITIAL_STATE, updated_at=now, time_allocation=draft.time_allocation)
+    columns: dict[str, Any] = {
+        "created_at": now,
+        "created_by": draft.created_by,
+        "project": draft.project,
+        "provider": draft.product.provider,
+        "product_id": draft.product.id,
+        "product_category": draft.product.category,
+        "application_name": draft.application_name,
+        "application_version": draft.application_version,
+        "title": draft.title,
+        "specification": orjson.dumps(draft.specification),
+        "provider_generated_id": None,
+    }
+    result = connection.execute(insert(jobs).values(accepted=False, **columns, **columns_of(facts)))
+    key = result.inserted_primary_key
+    assert key is not None
+    return JobRecord(id=key[0], facts=facts, **columns)
+
+
+def _is_taken(connection: Connection, record: JobRecord, provider_generated_id: str) -> bool:
+    others = select(jobs.c.id).where(
+        jobs.c.provider == record.provider,
+        jobs.c.provider_generated_id == provider_generated_id,
+        jobs.c.id != record.id,
+    )
+    return connection.execute(others.limit(1)).first() is not None
+
+
+# ------------------------------------------------------------------------------------------------------- updates
+
+
+def facts_of_jobs(connection: Connection, provider: str, ids: Iterable[int]) -> dict[int, JobFacts]:
+    """Only jobs of that provider."""
+    columns = (
+        jobs.c.id, jobs.c.state, jobs.c.updated_at, jobs.c.update_count, jobs.c.started_at, jobs.c.time_allocation,
+        jobs.c.output_folder, jobs.c.allow_restart, jobs.c.resources,
+    )  # fmt: skip
+    rows = connection.execute(select(*columns).where(jobs.c.id.in_(list(ids)), jobs.c.provider == provider))
+    return {row.id: facts_of(row) for row in rows}
+
+
+_SET_FACTS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("of_id"))
+    .values({name: bindparam(name) for name in columns_of(JobFacts("", 0))})
+)
+
+
+def save_applied(connection: Connection, applied: Mapping[int, Applied]) -> None:
+    changed = {job_id: one for job_id, one in applied.items() if one.recorded}
+    if not changed:
+        return
+    connection.execute(_SET_FACTS, [{"of_id": job_id, **columns_of(one.facts)} for job_id, one in changed.items()])
+    connection.execute(insert(updates), [row for job_id, one in changed.items() for row in _update_rows(job_id, one)])
+
+
+def set_title(connection: Connection, job_id: int, title: str | None) -> None:
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(title=title))
+
+
+def _update_rows(job_id: int, applied: Applied) -> list[dict[str, Any]]:
+    first = applied.facts.update_count - len(applied.recorded)
+    return [
+        {"job_id": job_id, "seq": first + offset, "document": orjson.dumps(document)}
+        for offset, document in enumerate(applied.recorded)
+    ]
+
+
+# ------------------------------------------------------------------------------------------------------- reading
+
+
+def find(connection: Connection, job_id: int, filters: Filters | None = None) -> JobRecord | None:
+    statement = select(jobs).where(jobs.c.id == job_id)
+    if filters:
+        statement = statement.where(_matches(filters))
+    row = connection.execute(statement).first()
+    return record_of(row) if row else None
+
+
+def find_many(connection: Connection, ids: Iterable[int]) -> dict[int, JobRecord]:
+    rows = connection.execute(select(jobs).where(jobs.c.id.in_(list(ids))))
+    return {row.id: record_of(row) for row in rows}
+
+
+def browse(
+    connection: Connection, whose: ColumnElement[bool], filters: Filters, page: Page
+) -> tuple[list[JobRecord], str | None]:
+    """One page and the token of the next. Ids only grow, so a token stays right while jobs come and go."""
+    statement = select(jobs).where(whose, _matches(filters))
+    if page.after is not None:
+        statement = statement.where(jobs.c.id > page.after if page.ascending else jobs.c.id < page.after)
+    order = jobs.c.id.asc() if page.ascending else jobs.c.id.desc()
+    rows = connection.execute(statement.order_by(order).limit(page.size + 1)).all()
+    found = [record_of(row) for row in rows[: page.size]]
+    return found, str(found[-1].id) if len(rows) > page.size else None
+
+
+def of_user(username: str) -> ColumnElement[bool]:
+    """Jobs that a user has made, or was given rights to."""
+    granted = exists().where(grants.c.job_id == jobs.c.id, grants.c.username == username)
+    return and_(jobs.c.accepted, or_(jobs.c.created_by == username, granted))
+
+
+def of_provider(provider: str) -> ColumnElement[bool]:
+    return jobs.c.provider == provider
+
+
+def updates_of(connection: Connection, ids: Iterable[int]) -> dict[int, list[bytes]]:
+    """JSON of every update, oldest first."""
+    found: dict[int, list[bytes]] = {}
+    rows = connection.execute(
+        select(updates.c.job_id, updates.c.document)
+        .where(updates.c.job_id.in_(list(ids)))
+        .order_by(updates.c.job_id, updates.c.seq)
+    )
+    for row in rows:
+        found.setdefault(row.job_id, []).append(row.document)
+    return found
+
+
+def _matches(filters: Filters) -> ColumnElement[bool]:
+    conditions: list[ColumnElement[bool]] = [jobs.c[name] == value for name, value in filters.equal.items()]
+    conditions += [jobs.c[name] != value for name, value in filters.different.items()]
+    if filters.created_after is not None:
+        conditions.append(jobs.c.created_at >= filters.created_after)
+    if filters.created_before is not None:
+        conditions.append(jobs.c.created_at <= filters.created_before)
+    if filters.ids is not None:
+        conditions.append(jobs.c.id.in_(filters.ids))
+    if filters.provider_ids is not None:
+        conditions.append(jobs.c.provider_generated_id.in_(filters.provider_ids))
+    if filters.text:
+        conditions.append(_contains(filters.text))
+    return and_(true(), *conditions)
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    needle = text.lower()
+    places = (jobs.c.application_name, jobs.c.title, cast(jobs.c.id, SqlText))
+    return or_(*(func.lower(place).contains(needle, autoescape=True) for place in places))

@@ -1,0 +1,65 @@
+"""Settings of the orchestrator as a plain dataclass. Says what, unit and why; reads nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ucloud_ray.settings import ProductSettings
+
+EXAMPLE_PRODUCT = ProductSettings(
+    name="example-compute",
+    category="example-compute",
+    cpu=10,
+    memory_in_gigs=20,
+    description="An example compute product",
+)
+"""The machine type of the mission document."""
+
+_SEEDS = Path(__file__).parent / "seeds"
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorSettings:
+    listen: str = "127.0.0.1:8080"
+    """HOST:PORT of the API; port 0 takes any free one."""
+    public_url: str | None = None
+    """What users use; `http://<listen>` when None."""
+    data_dir: Path = Path("ucloud-ray-data")
+    """Keys lie below `orchestrator/` of it, and the database unless `database` names another."""
+    database: str | None = None
+    """SQLAlchemy URL; `sqlite:///<dataDir>/orchestrator.db` when None."""
+    provider_id: str = "example"
+    provider_url: str = "http://127.0.0.1:8889"
+    """Origin that provider calls go to."""
+    provider_public_url: str | None = None
+    """Origin that a browser uses for sessions; `provider_url` when None."""
+    products: tuple[ProductSettings, ...] = (EXAMPLE_PRODUCT,)
+    """What the provider sells, as registered here; it decides itself which of them it supports."""
+    catalogue: tuple[Path, ...] = field(default_factory=lambda: tuple(sorted(_SEEDS.glob("*.yaml"))))
+    """Tool and application documents that are in the catalogue from the start."""
+    max_body_bytes: int = 16 * 1024 * 1024
+    """Requests above this are answered 413 and not read further."""
+    call_timeout_seconds: float = 5.0
+    """Of one provider call, in total (provider-api 1.2)."""
+    retry_pause_seconds: float = 0.5
+    """Between repetitions after 449 or 503 (O15)."""
+    support_poll_seconds: float = 10.0
+    """Provider-api 8.1."""
+    support_backoff_seconds: float = 2.0
+    """Longest pause while nothing at the provider answers. UCloud/Core waits up to 20 s; on one machine a provider
+    that restarts should be seen sooner."""
+    support_wait_seconds: float = 2.0
+    """How long the start waits for the first answer of the provider (O16)."""
+    follow_drain_seconds: float = 5.0
+    """How long a follow of a final job waits for more output from a provider that sends none and does not end."""
+    ping_seconds: float = 60.0
+    """Keep-alive of follow sockets (end-user-api 7)."""
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.data_dir.resolve() / 'orchestrator.db'}"
+
+    @property
+    def provider_domain(self) -> str:
+        return (self.provider_public_url or self.provider_url).rstrip("/")

@@ -1,0 +1,90 @@
+"""Tables of the orchestrator. The migrations beside it make them; a test compares the two."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+
+from ucloud_ray.db.columns import SERIAL
+
+metadata = MetaData()
+
+jobs = Table(
+    "orchestrator_jobs",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("project", Text),
+    Column("accepted", Boolean, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("product_id", Text, nullable=False),
+    Column("product_category", Text, nullable=False),
+    Column("application_name", Text, nullable=False),
+    Column("application_version", Text, nullable=False),
+    Column("title", Text),
+    Column("specification", LargeBinary, nullable=False),
+    Column("provider_generated_id", Text),
+    Column("state", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("update_count", Integer, nullable=False),
+    Column("started_at", BigInteger),
+    Column("time_allocation", BigInteger),
+    Column("output_folder", Text),
+    Column("allow_restart", Boolean, nullable=False),
+    Column("resources", LargeBinary),
+    Index("orchestrator_jobs_of_user", "created_by", "id"),
+    Index("orchestrator_jobs_of_provider", "provider", "state", "id"),
+    Index("orchestrator_jobs_at_provider", "provider", "provider_generated_id"),
+    # Ids are never given twice, not even those of refused jobs: the provider may have heard of them (O3).
+    sqlite_autoincrement=True,
+)
+
+updates = Table(
+    "orchestrator_job_updates",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("orchestrator_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
+grants = Table(
+    "orchestrator_job_grants",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("orchestrator_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("username", Text, primary_key=True),
+    Column("permissions", Text, nullable=False),  # words with blanks between them
+    Index("orchestrator_job_grants_of_user", "username", "job_id"),
+)
+
+charges = Table(
+    "orchestrator_charges",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("charge_id", Text, primary_key=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("periods", BigInteger, nullable=False),
+    Column("performed_by", Text),
+    Column("description", Text),
+    Column("charged_at", BigInteger, nullable=False),
+    Index("orchestrator_charges_of_job", "job_id"),
+)
+
+tools = Table(
+    "orchestrator_tools",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),
+)
+
+applications = Table(
+    "orchestrator_applications",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("tool_name", Text, nullable=False),
+    Column("tool_version", Text, nullable=False),
+    Column("document", LargeBinary, nullable=False),
+)
