@@ -12,7 +12,7 @@ import hashlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -32,6 +32,7 @@ from ucloud_ray.control.performer import Patience
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.supervisor import Parts, Supervisor
 from ucloud_ray.control.task_spec import TaskFactory
+from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Rules
 from ucloud_ray.settings import PolicySettings, Settings
 
@@ -111,8 +112,8 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     clock = SystemClock()
     store = await open_store(settings.store_url, clock, patience=20.0)
     core = CoreClient(settings.core)
-    forget: list[Callable[[Any], None]] = []
-    publisher = Publisher(core, store, clock, on_unknown=lambda uid: [tell(uid) for tell in forget])
+    unknown: asyncio.Queue[JobUid] = asyncio.Queue()
+    publisher = Publisher(core, store, clock, on_unknown=unknown.put_nowait)
     relay_key = await store.secret("relay")
     supervisor = Supervisor(
         Parts(
@@ -128,17 +129,25 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             relay_key=relay_key,
         )
     )
-    forget.append(supervisor.forget)
     await cluster.start(relay_key)
-    publishing = asyncio.create_task(publisher.run(), name="publisher")
+    background = (
+        asyncio.create_task(publisher.run(), name="publisher"),
+        asyncio.create_task(_forget(unknown, supervisor), name="forget"),
+    )
 
     async def close() -> None:
-        publishing.cancel()
+        for task in background:
+            task.cancel()
         await cluster.close()
         await core.close()
         await store.close()
 
     return Built(supervisor, Requests(supervisor), close)
+
+
+async def _forget(unknown: asyncio.Queue[JobUid], supervisor: Supervisor) -> None:
+    while True:
+        supervisor.forget(await unknown.get())
 
 
 def rules_of(policy: PolicySettings) -> Rules:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import Any
 
 import ray
@@ -27,7 +26,6 @@ class CannotConnect(Exception):
 
 def connect(address: str, namespace: str) -> None:
     """Raises `CannotConnect`."""
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     try:
         ray.init(address=address, namespace=namespace, log_to_driver=False, configure_logging=False)
     except Exception as problem:  # Ray raises a different class for each way in which this can fail

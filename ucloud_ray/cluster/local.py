@@ -29,6 +29,8 @@ def ray_environment(data_dir: Path) -> dict[str, str]:
         # Memory is limited per workload; the monitor would shoot a replica actor for a user's container (D11).
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Ray runs workers at nice 15 by default; workloads would inherit it, and the supervisor would starve.
+        "RAY_worker_niceness": "0",
         "RAY_DEDUP_LOGS": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     }

@@ -1,4 +1,4 @@
-"""The `Cluster` port on Ray: placement groups, leased replica actors, node agents. Lives in the supervisor's process."""
+"""The `Cluster` port on Ray: placement groups, leased replica actors, node agents. Lives with the supervisor."""
 
 from __future__ import annotations
 

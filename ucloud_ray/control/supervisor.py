@@ -2,9 +2,9 @@
 
 A plain object. In production the supervisor actor is a shell around it; tests hold it directly. Life:
 
-    start(): load ─▶ book and reserve again ─▶ publish what waited ─▶ resume every job ─▶ ready (REC-5)
+    start(): load ─▶ book what runs ─▶ resume every job ─▶ deadlines ─▶ ready, scheduler (REC-5)
 
-Until then every request is answered with `NotReady`, and no new work is taken.
+Until then every request is answered with `NotReady`, and no new work is taken. The publisher reads the outbox itself.
 """
 
 from __future__ import annotations
@@ -71,7 +71,6 @@ class Supervisor:
             self.engine.load(job)
             if not isinstance(job.phase, Queued | Suspended | Final) and job.ranks:
                 self.scheduler.adopt(job)
-        self.parts.updates.submit(await self.parts.store.pending_updates())
         await self.scheduler.look()
         for job in jobs:
             self.engine.resume(job)
