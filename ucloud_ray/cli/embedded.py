@@ -22,6 +22,7 @@ from ucloud_ray.cli.errors import CliError
 from ucloud_ray.cli.orphans import stop_orphans
 from ucloud_ray.cli.parts import python_command
 from ucloud_ray.cli.settings_of import read_settings
+from ucloud_ray.cluster.local import ADDRESS as RAY_HOST
 from ucloud_ray.settings import Settings
 
 HOST = "127.0.0.1"
@@ -101,7 +102,7 @@ def _plan(
     ray_port = None
     if ray_address == "local":
         ray_port = _port(0, f"ray://{before.ray_address}" if before else None, taken, "")
-        ray_address = f"{HOST}:{ray_port}"
+        ray_address = f"{RAY_HOST}:{ray_port}"
     base = config.embedded_settings(data, f"http://{HOST}:{orchestrator}", f"{HOST}:{provider}", ray_address)
     settings = read_settings(file, base)
     settings = replace(settings, data_dir=data, ray=replace(settings.ray, address=ray_address))
@@ -170,7 +171,7 @@ def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
     resources = node_offer.resources(plan.settings, host, hardware)
     labels = node_offer.labels(plan.settings, host, hardware)
     command = ray_head_command(plan.data, host, resources, labels, port)
-    return [parts.PartSpec("ray", command, environment, lambda: ports.is_open(HOST, port), stop_seconds=20.0)]
+    return [parts.PartSpec("ray", command, environment, lambda: ports.is_open(RAY_HOST, port), stop_seconds=20.0)]
 
 
 def _answers(url: str) -> bool:
