@@ -83,6 +83,10 @@ class TaskSpec:
     """uid and gid of a process; None: the user that runs the driver."""
     stop_grace_seconds: float = 10.0
     """Between SIGTERM and SIGKILL (ENV-42)."""
+    gpu_count: int = 0
+    """Whole devices that the task was promised (ENV-38)."""
+    gpu_ids: tuple[str, ...] = ()
+    """Which devices of this machine it gets; filled in beside the task, where Ray assigned them (D5)."""
 
 
 @dataclass(frozen=True, slots=True)
