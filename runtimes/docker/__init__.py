@@ -11,6 +11,6 @@
 * `logs`, `frames`, `sink`, `progress`: the daemon's log, copied into the task's log files
 * `stats`: what a container uses
 * `host`, `capabilities`: what the machine allows, and whether it can run containers at all
-* `files`: the content of `/etc/ucloud`
+* `files`, `sources`: the content of `/etc/ucloud`, and whether what is to be mounted exists
 * `handles`: how a container is found again
 """

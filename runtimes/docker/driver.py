@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtimes.docker import capabilities, files, handles, host, images, launch, state, stats
+from runtimes.docker import capabilities, files, handles, host, images, launch, sources, state, stats
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.events import EventWatcher
@@ -68,6 +68,7 @@ class DockerDriver:
     async def prepare(self, spec: TaskSpec) -> None:
         if not spec.image:
             raise InvalidTask("A container needs an image, and the application names none.")
+        await self._client.run(sources.require, spec)
         await self._host_facts()
         image = await self._images.ensure(spec.image)
         if spec.user is None and not spec.run_as_root:
@@ -81,7 +82,7 @@ class DockerDriver:
         return handles.make(spec.id, target)
 
     async def recover(self, id: TaskId) -> TaskHandle:
-        container = await self._find(id)
+        container = await self._find(id.name, id)
         state.task_status(container)
         target = handles.target_of_container(container)
         self._copy(id, target)
@@ -115,10 +116,10 @@ class DockerDriver:
         await self._client.run(files.remove, self._settings.state_dir, id.name)
 
     async def inspect(self, handle: TaskHandle) -> TaskStatus:
-        return state.task_status(await self._client.run(self._client.inspect, handles.container_id(handle)))
+        return state.task_status(await self._find(handles.container_id(handle), handle.id))
 
     async def usage(self, handle: TaskHandle) -> Usage:
-        container = await self._client.run(self._client.inspect, handles.container_id(handle))
+        container = await self._find(handles.container_id(handle), handle.id)
         if state.task_status(container).state is TaskState.ENDED:
             raise TaskNotFound("The task has ended and uses nothing.")
         try:
@@ -157,8 +158,9 @@ class DockerDriver:
             self._host = await self._client.run(host.look, self._client)
         return self._host
 
-    async def _find(self, id: TaskId) -> Mapping[str, Any]:
-        container = await self._client.run(self._client.inspect, id.name)
+    async def _find(self, container_id: str, id: TaskId) -> Mapping[str, Any]:
+        """Raises `errors.TaskNotFound` also for a container of another attempt: that one is not to be touched."""
+        container = await self._client.run(self._client.inspect, container_id)
         if state.incarnation(container) != id.incarnation:
             raise TaskNotFound(f"The container {id.name} is another attempt's.")
         return container
@@ -174,6 +176,8 @@ class DockerDriver:
                 await wakeup.heard(_LOOK_SECONDS)
 
     async def _kill(self, handle: TaskHandle, signal: str) -> None:
+        """Raises `TaskNotFound`, or `Conflict` when it has ended."""
+        await self._find(handles.container_id(handle), handle.id)
         await self._client.run(self._client.kill, handles.container_id(handle), signal)
 
     async def _kill_at_once(self, handle: TaskHandle) -> None:

@@ -22,10 +22,19 @@ def etc_folder(state_dir: Path, name: str) -> Path:
     return task_folder(state_dir, name) / "etc"
 
 
-def make_folders(state_dir: Path, name: str) -> None:
-    """Made before the container, because Docker refuses a mount without source; harmless to a task that has it."""
-    task_folder(state_dir, name).mkdir(mode=0o700, parents=True, exist_ok=True)
+def make_folders(state_dir: Path, name: str) -> bool:
+    """Made before the container, because Docker refuses a mount without source; harmless to a task that has it.
+
+    True if the task's folder was not there before.
+    """
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        task_folder(state_dir, name).mkdir(mode=0o700)
+        made = True
+    except FileExistsError:
+        made = False
     etc_folder(state_dir, name).mkdir(mode=0o755, exist_ok=True)
+    return made
 
 
 def write(state_dir: Path, name: str, files: Mapping[str, bytes]) -> None:

@@ -29,7 +29,8 @@ def make(id: TaskId, target: LogTarget) -> TaskHandle:
 
 
 def container_id(handle: TaskHandle) -> str:
-    return str(handle.data["container"])
+    """By the id that Docker gave, which is never given again; else by name."""
+    return str(handle.data.get("container", handle.id.name))
 
 
 def log_target(handle: TaskHandle) -> LogTarget:

@@ -15,16 +15,16 @@ nobody's running task yet and may be started by whoever comes next; starting twi
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
-from runtimes.docker import files, images, state
+from runtimes.docker import files, images, sources, state
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
 from runtimes.errors import (
     DriverError,
     ImageUnavailable,
-    InvalidTask,
     NameTaken,
     RuntimeUnavailable,
     StartFailed,
@@ -33,8 +33,10 @@ from runtimes.errors import (
 from runtimes.settings import DockerSettings
 from runtimes.types import TaskSpec
 
-_ATTEMPTS = 3
-"""How often a container that vanishes between two of our calls is made again."""
+_MISSING_SOURCE = "bind source path does not exist: "
+_NAME_SECONDS = 5.0
+_NAME_RETRY_SECONDS = 0.02
+"""Docker takes a name a moment before its container can be found, and frees it a moment after."""
 
 
 def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec) -> str:
@@ -43,27 +45,31 @@ def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec
     config = container_spec.container_config(spec, host, etc, settings.network)
     if spec.user is None and not spec.run_as_root:
         images.refuse_root(str(spec.image), client.inspect_image(str(spec.image)))
-    for _ in range(_ATTEMPTS):
+    give_up_at = time.monotonic() + _NAME_SECONDS
+    while True:
         try:
             return _create_and_start(client, settings, spec, config)
         except Conflict:
             pass
         try:
             return _attach(client, settings, spec)
-        except TaskNotFound:
-            continue
-    raise StartFailed("The container was removed by someone else while it was being started.")
+        except TaskNotFound as vanished:
+            if time.monotonic() > give_up_at:
+                raise StartFailed("The container's name is taken, but there is no such container.") from vanished
+        time.sleep(_NAME_RETRY_SECONDS)
 
 
 def _create_and_start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, config: dict[str, Any]) -> str:
     """Raises `Conflict` when the name is taken."""
-    files.make_folders(settings.state_dir, spec.id.name)
+    made = files.make_folders(settings.state_dir, spec.id.name)
     try:
         container = client.create(spec.id.name, config)
     except (Conflict, RuntimeUnavailable):
         raise
     except DriverError as error:
-        files.remove(settings.state_dir, spec.id.name)
+        # A folder that was there is another attempt's, which may be running with it.
+        if made:
+            files.remove(settings.state_dir, spec.id.name)
         raise _explain(error, spec) from error
     return _start(client, settings, spec, container)
 
@@ -95,8 +101,8 @@ def _start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, conta
 def _explain(error: Exception, spec: TaskSpec) -> DriverError:
     """The same for the user, who knows targets and images but not this machine's paths."""
     words = str(error)
-    if "bind source path does not exist" in words:
-        return InvalidTask(f"{_missing_target(words, spec)} cannot be mounted: what it shall show does not exist.")
+    if _MISSING_SOURCE in words:
+        return sources.refusal(spec, words.rpartition(_MISSING_SOURCE)[2])
     if isinstance(error, ImageUnavailable):
         return StartFailed(f"The image {spec.image} is not on this machine any more.")
     if "docker-init" in words:
@@ -104,10 +110,3 @@ def _explain(error: Exception, spec: TaskSpec) -> DriverError:
     if isinstance(error, OSError):
         return StartFailed("The files for /etc/ucloud could not be written.")
     return error if isinstance(error, DriverError) else StartFailed(words)
-
-
-def _missing_target(words: str, spec: TaskSpec) -> str:
-    source = words.rpartition("bind source path does not exist: ")[2]
-    if source == str(spec.job_folder):
-        return container_spec.WORK
-    return next((mount.target for mount in spec.mounts if mount.source == source), "A folder")

@@ -66,12 +66,11 @@ def _check(spec: TaskSpec) -> None:
         raise InvalidTask("A container needs an image, and the application names none.")
     if not _NAME.fullmatch(spec.id.name):
         raise InvalidTask(f"{spec.id.name!r} cannot be the name of a container.")
-    if spec.labels.get(INCARNATION, spec.id.incarnation) != spec.id.incarnation:
-        raise InvalidTask(f"The label {INCARNATION} differs from the task's incarnation.")
 
 
 def labels(spec: TaskSpec) -> dict[str, str]:
-    """The task's labels, and where its output goes: a process that only knows the task's id must find that too."""
+    """The task's labels, with the incarnation of its id in any case, because attaching goes by it; and where its output
+    goes: a process that only knows the task's id must find that too."""
     return {
         **spec.labels,
         INCARNATION: spec.id.incarnation,

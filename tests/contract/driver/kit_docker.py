@@ -23,6 +23,7 @@ USER = (11042, 11042)
 class DockerKit(DriverKit):
     name: ClassVar[str] = "docker"
     sees_our_files: ClassVar[bool] = False
+    own_variables: ClassVar[frozenset[str]] = frozenset({"HOME", "HOSTNAME", "PATH"})
     marks: ClassVar[tuple[pytest.MarkDecorator, ...]] = (pytest.mark.docker,)
 
     def __init__(self, folder: Path) -> None:

@@ -129,12 +129,16 @@ def test_root_keeps_most_of_dockers_capabilities_and_may_use_setuid_programs() -
         ({"image": None}, "needs an image"),
         ({"id": TaskId("../x", "7")}, "name of a container"),
         ({"id": TaskId("", "7")}, "name of a container"),
-        ({"id": TaskId("j-1-job-0", "8")}, "incarnation"),
     ],
 )
 def test_what_can_never_work_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidTask, match=words):
         config(**changes)
+
+
+def test_the_incarnation_of_the_id_is_the_one_on_the_container() -> None:
+    """REC-3: attaching goes by this label."""
+    assert config(id=TaskId("j-1-job-0", "8"))["Labels"]["ucloud-ray/incarnation"] == "8"
 
 
 def test_our_own_labels_are_not_shown_as_the_tasks() -> None:
