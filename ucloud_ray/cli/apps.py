@@ -90,7 +90,7 @@ def add_applications(
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"{file} cannot be read ({error})", "name a YAML file of tools and applications") from error
     added = documents(text, str(file))
-    with connect(host, token, project, data) as api:
+    with connect(host, token, project, data, admin=True) as api:
         for document in added:
             api.send_text("PUT", document.path, document.text, "application/yaml")
     if as_json:

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from ucloud_ray.cli.api import Api
 
 
-def connect(host: str | None, token: str | None, project: str | None, data: Path) -> Api:
-    """Raises `CliError` when nothing says where to connect to."""
+def connect(host: str | None, token: str | None, project: str | None, data: Path, admin: bool = False) -> Api:
+    """`admin`: the token that is made for the local orchestrator may change the catalogue and see everybody's jobs.
+
+    Raises `CliError` when nothing says where to connect to.
+    """
     from ucloud_ray.cli.api import Api, Connection
 
     if host is not None and not host.startswith(("http://", "https://")):
@@ -22,7 +25,7 @@ def connect(host: str | None, token: str | None, project: str | None, data: Path
     address = host or local_url(data)
     if token is None and not local:
         raise CliError(f"no token for {address}", "set --token or $UCLOUD_RAY_TOKEN")
-    return Api(Connection(address.rstrip("/"), token or _local_token(data), project))
+    return Api(Connection(address.rstrip("/"), token or _local_token(data, admin), project))
 
 
 def local_url(data: Path) -> str:
@@ -34,7 +37,7 @@ def local_url(data: Path) -> str:
     return state.orchestrator_url
 
 
-def _local_token(data: Path) -> str:
+def _local_token(data: Path, admin: bool) -> str:
     from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
 
-    return access_token(data, DEFAULT_USER)
+    return access_token(data, DEFAULT_USER, admin)

@@ -15,7 +15,7 @@ MANY = 100_000
 
 def stop_all_jobs(data: Path) -> None:
     """Raises `errors.CliError` when the orchestrator cannot be asked; says so when a job does not end in time."""
-    with connect(None, None, None, data) as api:
+    with connect(None, None, None, data, admin=True) as api:
         deadline = time.monotonic() + WAIT_SECONDS
         told: set[str] = set()
         while live := [job["id"] for job in api.jobs({}, MANY) if job["status"]["state"] not in FINAL_STATES]:
