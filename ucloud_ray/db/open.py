@@ -35,6 +35,8 @@ async def open_database(url: str, migrations_package: str, *, readers: int = 1, 
 def _open(url: URL, schema: Schema, readers: int, patience: float) -> Database:
     try:
         return (_open_sqlite if url.get_backend_name() == "sqlite" else _open_postgres)(url, schema, readers, patience)
+    except OSError as error:
+        raise StoreMisconfigured(f"{error.filename} cannot be used: {error.strerror}.") from error
     except Exception as error:
         ours = translated(error)
         if ours is error:

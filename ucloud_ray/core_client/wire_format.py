@@ -1,0 +1,83 @@
+"""Our updates and charges as the Core reads them (control-api 4.1, 8.3); nothing is sent here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.ids import JobId
+from ucloud_ray.domain.job import JobState
+from ucloud_ray.wire.common import to_wire
+from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One update of one job. `again`: it may have been applied already (LC-21)."""
+
+    job_id: JobId
+    update: Announce
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """`units` times `periods` of the product's price; the same `charge_id` is charged once (control-api 8.3)."""
+
+    job_id: JobId
+    charge_id: str
+    units: int
+    periods: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeAnswer:
+    insufficient_funds: frozenset[JobId]
+    duplicate_charges: frozenset[JobId]
+
+
+def update_item(item: Item) -> dict[str, Any]:
+    """Every field that K writes, with null for "unchanged"; the timestamp is never null, which G refuses."""
+    update = item.update
+    model = JobUpdate(
+        state=update.state.value if update.state else None,
+        status=update.status,
+        output_folder=update.output_folder,
+        expected_different_state=_only_if_different(item) or None,
+        new_time_allocation=update.new_time_allocation,
+        allow_restart=update.allow_restart,
+    )
+    wire = to_wire(JobUpdateItem(id=item.job_id, update=model))
+    # K does not know this field, and for G null is "unchanged".
+    del wire["update"]["resourceList"]
+    return wire
+
+
+def charge_item(charge: Charge) -> dict[str, Any]:
+    return {
+        "id": charge.job_id,
+        "chargeId": charge.charge_id,
+        "units": charge.units,
+        "periods": charge.periods,
+        "performedBy": None,
+        "description": None,
+    }
+
+
+def charge_answer(answer: dict[str, Any]) -> ChargeAnswer:
+    """Raises `KeyError` or `TypeError` when the answer has another shape."""
+    return ChargeAnswer(_ids(answer["insufficientFunds"]), _ids(answer["duplicateCharges"]))
+
+
+def _ids(found: Sequence[dict[str, Any]]) -> frozenset[JobId]:
+    return frozenset(JobId(entry["id"]) for entry in found)
+
+
+def _only_if_different(item: Item) -> bool:
+    if item.update.expected_different_state:
+        return True
+    # IN_QUEUE twice is no transition twice, and with the condition its text would be lost whenever the first attempt
+    # was not applied, because a new job is IN_QUEUE from its creation (control-api 4.2).
+    return item.again and item.update.state not in (None, JobState.IN_QUEUE)
