@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,8 @@ class Parents:
 
     version: int
     folders: tuple[Path, ...]
+    files: tuple[frozenset[str], ...]
+    """Names of the files in each of them, and so in the groups of the tasks below."""
 
 
 class NotWritable(Exception):
@@ -46,9 +48,9 @@ def open_parents(root: str, mounts: Path = Path("/proc/self/mounts")) -> Parents
         if all(controller in trees for controller in NEEDED):
             wanted = (*NEEDED, "cpuacct") if "cpuacct" in trees else NEEDED
             # Controllers that are mounted together (`cpu,cpuacct`) are one tree.
-            return Parents(1, tuple(dict.fromkeys(_make(trees[controller] / root) for controller in wanted)))
+            return _list(1, dict.fromkeys(_make(trees[controller] / root) for controller in wanted))
         if "2" in trees:
-            return Parents(2, (_delegate(trees["2"], root),))
+            return _list(2, [_delegate(trees["2"], root)])
     except OSError as error:
         raise NotWritable(f"cannot use {error.filename}: {error.strerror}") from error
     raise NotWritable("the controllers cpu, memory and pids are not mounted")
@@ -66,6 +68,11 @@ def _trees(mounts: Path) -> dict[str, Path]:
     return trees
 
 
+def _list(version: int, found: Iterable[Path]) -> Parents:
+    groups = tuple(found)
+    return Parents(version, groups, tuple(frozenset(os.listdir(folder)) for folder in groups))
+
+
 def _make(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder
@@ -80,26 +87,32 @@ def _delegate(tree: Path, root: str) -> Path:
 
 def create(parents: Parents, name: str, limits: Limits) -> None:
     """May be called twice. Raises `OSError`."""
-    for folder in folders(parents, name):
+    wanted = _settings(limits)
+    for folder, files in zip(folders(parents, name), parents.files, strict=True):
         _make(folder)
-        _limit(folder, limits)
+        for file, value in wanted.items():
+            if file in files:
+                _set(folder / file, value)
 
 
 def folders(parents: Parents, name: str) -> tuple[Path, ...]:
     return tuple(parent / name for parent in parents.folders)
 
 
-def _limit(folder: Path, limits: Limits) -> None:
+def _settings(limits: Limits) -> dict[str, int | str]:
+    """File to value, in the order of writing, for both versions."""
     quota = max(limits.cpu_milli * PERIOD_MICROSECONDS // 1000, LEAST_QUOTA_MICROSECONDS)
-    _set(folder / "cpu.cfs_period_us", PERIOD_MICROSECONDS)
-    _set(folder / "cpu.cfs_quota_us", quota)
-    _set(folder / "cpu.max", f"{quota} {PERIOD_MICROSECONDS}")
-    _set(folder / "memory.limit_in_bytes", limits.memory_bytes)
-    # After the line above: memory and swap together may not be less than memory alone.
-    _set(folder / "memory.memsw.limit_in_bytes", limits.memory_bytes)
-    _set(folder / "memory.max", limits.memory_bytes)
-    _set(folder / "memory.swap.max", 0)
-    _set(folder / "pids.max", limits.pids)
+    return {
+        "cpu.cfs_period_us": PERIOD_MICROSECONDS,
+        "cpu.cfs_quota_us": quota,
+        "cpu.max": f"{quota} {PERIOD_MICROSECONDS}",
+        "memory.limit_in_bytes": limits.memory_bytes,
+        # After the line above: memory and swap together may not be less than memory alone.
+        "memory.memsw.limit_in_bytes": limits.memory_bytes,
+        "memory.max": limits.memory_bytes,
+        "memory.swap.max": 0,
+        "pids.max": limits.pids,
+    }
 
 
 def _set(file: Path, value: int | str) -> None:

@@ -87,7 +87,6 @@ class NativeDriver:
     async def _start(self, spec: TaskSpec) -> None:
         folder = self._folder(spec.id)
         with translated(f"cannot start {spec.id.name}"):
-            await self._threads.run(self._open_state_dir)
             await self._starter.start(spec, folder)
 
     async def recover(self, id: TaskId) -> TaskHandle:

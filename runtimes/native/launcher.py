@@ -1,11 +1,12 @@
 """A tiny program: forks one *waiter* per native task. Started by `launcher_client`, as a script, never imported by it.
 
-    driver ──socket──▶ launcher ──fork, fork──▶ waiter ──fork──▶ the user's process
-    (threads, big)     (one thread, small)      (own session)     (own session)
+    driver ──socket──▶ launcher ──fork──▶ waiter ──fork──▶ the user's process
+    (threads, big)     (small)            (own session)     (own session)
 
-Why so many: a process with threads must not fork, so a launcher forks for it. The launcher may die with its driver, so
-the waiter, made by a double fork, is nobody's child (D1). The waiter is the parent of the user's process, which is the
-only way to learn its exit status, and the adopter of its orphans, which is how nothing of a task escapes.
+Why so many: a process with threads must not fork, so a launcher forks for it. It is detached when it starts, hence
+nobody who kills the driver's children, or their children, meets a waiter (D1); and it ends with its driver, which the
+waiters do not. A waiter is the parent of the user's process, which is the only way to learn its exit status, and the
+adopter of its orphans, which is how nothing of a task escapes.
 
 A request is one packet: JSON, with four file descriptors (the task's state folder, the job folder, stdout, stderr). The
 answer is one packet too, `{"number": n}` and `"outcome"` (a request without files asks only for `ready`):
@@ -41,10 +42,13 @@ from typing import Any, NoReturn
 STATE, JOB_FOLDER, STDOUT, STDERR = range(4)
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 15, 36, 38
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
+DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _libc = ctypes.CDLL(None)
 
 
 def main(control: socket.socket) -> None:
+    if os.fork():
+        os._exit(0)
     _shed_what_the_driver_gave_us()
     gc.freeze()  # a collection in a waiter would copy the memory that all of them share
     Server(control).serve()
@@ -56,8 +60,11 @@ def _shed_what_the_driver_gave_us() -> None:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("0")
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take away the exit statuses
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here asks how a waiter ended
     _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.umask(0o022)
 
@@ -83,15 +90,15 @@ class Server:
                     return
 
     def take_request(self) -> bool:
-        packet, files, _, _ = socket.recv_fds(self.control, 4096, 4)
+        packet, files, _, _ = socket.recv_fds(self.control, 4096, 4, socket.MSG_CMSG_CLOEXEC)
         if not packet:
             return False
         number = json.loads(packet)["number"]
         if not files:
-            self.answer(number, {"outcome": "ready"})
+            self.answer(number, {"outcome": "ready", "pid": os.getpid()})
             return True
         try:
-            report = launch(files)
+            report = launch(files, not_for_waiters=[self.control.fileno(), *self.numbers])
         except OSError as error:
             self.answer(number, {"outcome": "failed", "error": f"cannot fork: {error.strerror}"})
         else:
@@ -113,27 +120,21 @@ def _read_report(pipe: int) -> dict[str, Any]:
     return dict(json.loads(line)) if line else {"outcome": "failed", "error": "the launch was interrupted"}
 
 
-def launch(files: list[int]) -> int:
+def launch(files: list[int], not_for_waiters: list[int]) -> int:
     """Make a waiter, and return the pipe on which it, or the user's process, says how the launch went."""
     reader, writer = os.pipe()
-    middle = os.fork()
-    if middle == 0:
-        try:
-            if os.fork() == 0:
-                become_waiter(files, writer)
-        finally:
-            os._exit(0)
+    if os.fork() == 0:
+        become_waiter(files, writer, [reader, *not_for_waiters])
     os.close(writer)
-    os.waitpid(middle, 0)
     return reader
 
 
 # ----------------------------------------------------------------------------------------------------- the waiter
 
 
-def become_waiter(files: list[int], report: int) -> NoReturn:
+def become_waiter(files: list[int], report: int, others: list[int]) -> NoReturn:
     try:
-        _detach([*files, report])
+        _detach(others)
         _wait_on_task(files, report)
     except OSError as error:
         _report(report, outcome="failed", error=str(error))
@@ -141,14 +142,16 @@ def become_waiter(files: list[int], report: int) -> NoReturn:
         os._exit(0)
 
 
-def _detach(keep: list[int]) -> None:
-    """A session of its own, deaf to whatever stops services; only the files that it needs."""
+def _detach(others: list[int]) -> None:
+    """A session of its own, deaf to whatever stops services, holding nothing that others wait to see closed."""
     os.setsid()
-    for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    for ignored in DEAF_TO:
         signal.signal(ignored, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would take away the exit statuses
     _libc.prctl(PR_SET_NAME, b"ucloud-waiter", 0, 0, 0)
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    _close_all_but(keep)
+    for file in others:
+        os.close(file)
 
 
 def _wait_on_task(files: list[int], report: int) -> None:
@@ -269,7 +272,6 @@ def run(task: dict[str, Any], waiter: list[int], files: list[int], report: int) 
         # Only now, because a user may not write to the state folder. Nothing of his has run yet.
         _drop_privileges(task["user"])
         _reset_signals()
-        _close_all_but([])
         os.execvpe(task["argv"][0], task["argv"], task["environment"])
     except (OSError, ValueError) as error:
         _refuse_to_run(task["argv"][0], error)
@@ -278,8 +280,9 @@ def run(task: dict[str, Any], waiter: list[int], files: list[int], report: int) 
 def _set_up(task: dict[str, Any], files: list[int]) -> None:
     os.setsid()
     for folder in task["cgroups"]:
-        with open(f"{folder}/cgroup.procs", "w") as file:
-            file.write("0")
+        group = os.open(f"{folder}/cgroup.procs", os.O_WRONLY)
+        os.write(group, b"0")
+        os.close(group)
     _limit_open_files(task["open_files"])
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     os.dup2(files[STDOUT], 1)
@@ -319,9 +322,8 @@ def _drop_privileges(user: list[int] | None) -> None:
 
 def _reset_signals() -> None:
     """Not before the report was written: its reader may have died, and then a broken pipe would kill us."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) is not signal.SIG_DFL:
-            signal.signal(number, signal.SIG_DFL)
+    for number in (*DEAF_TO, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _refuse_to_run(program: str, error: Exception) -> NoReturn:
@@ -365,19 +367,6 @@ def write_json(folder: int, name: str, value: dict[str, Any]) -> None:
 def _report(pipe: int, outcome: str, error: str = "") -> None:
     with suppress(OSError):  # nobody listens any more
         os.write(pipe, json.dumps({"outcome": outcome, "error": error[:500]}).encode())
-
-
-def _close_all_but(keep: list[int]) -> None:
-    """Standard input, output and error stay as they are."""
-    low = 3
-    for file in sorted(keep):
-        os.closerange(low, file)
-        low = file + 1
-    os.closerange(low, _highest_file() + 1)
-
-
-def _highest_file() -> int:
-    return max(map(int, os.listdir("/proc/self/fd")))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 PROGRAM = Path(__file__).with_name("launcher.py")
 AT_ONCE = 32
@@ -37,7 +37,6 @@ class LauncherClient:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
 
     async def request(self, files: Sequence[int]) -> Mapping[str, Any]:
         """Launch the task of these four files, or ask for a sign of life with none.
@@ -61,14 +60,12 @@ class LauncherClient:
     async def close(self) -> None:
         """End the launcher. Waiters and tasks go on."""
         self._lost()
-        await self._collect()
 
     async def _running(self) -> socket.socket:
         async with self._starting:
             if self._control is None:
-                await self._collect()
                 loop = asyncio.get_running_loop()
-                self._process, control = await loop.run_in_executor(self._threads, _start, self._log)
+                control = await loop.run_in_executor(self._threads, _start, self._log)
                 loop.add_reader(control, self._receive)
                 self._control = control
             return self._control
@@ -97,30 +94,33 @@ class LauncherClient:
             if not waiting.done():
                 waiting.set_exception(LauncherDied())
 
-    async def _collect(self) -> None:
-        """Its end of the socket is closed, so it is ending; without this it would stay as a zombie."""
-        process, self._process = self._process, None
-        if process is not None:
-            wait: Callable[[], int] = process.wait
-            await asyncio.get_running_loop().run_in_executor(self._threads, wait)
 
+def _start(log: Path) -> socket.socket:
+    """Python in isolation, without `site`: as little memory as possible, for every waiter shares it.
 
-def _start(log: Path) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Python in isolation, without `site`: as little memory as possible, for every waiter shares it."""
+    The program detaches itself: what was run here ends at once, and the launcher is nobody's child. Raises `OSError`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs, open(log, "ab") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-        )
     ours.setblocking(False)
-    return process, ours
+    with theirs, open(log, "ab") as errors:
+        _run_program(theirs, errors)
+    return ours
+
+
+def _run_program(theirs: socket.socket, errors: IO[bytes]) -> None:
+    """If it breaks, it closes its end of the socket: that is noticed as the death of a launcher."""
+    subprocess.run(
+        [sys.executable, "-I", "-S", str(PROGRAM), str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,
+        check=False,
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -44,19 +44,26 @@ class Starter:
 
     async def start(self, spec: TaskSpec, folder: TaskFolder) -> None:
         """Raises `StartFailed`, `NameTaken`, `InvalidTask`, `RuntimeUnavailable`, `OSError`."""
-        if await self._threads.run(_is_started, spec, folder):
-            return
         with ExitStack() as files:
-            opened = await self._threads.run(_open_files, spec, files)
-            await self._threads.run(self._claim, spec, folder)
+            opened = await self._threads.run(self._claim, spec, folder, files)
+            if not opened:
+                return
             try:
-                opened.insert(0, _open_folder(folder.folder, files))
                 await self._launch(folder, opened)
             except Exception:
                 await self._threads.run(_undo, spec, folder)
                 raise
 
-    def _claim(self, spec: TaskSpec, folder: TaskFolder) -> None:
+    def _claim(self, spec: TaskSpec, folder: TaskFolder, files: ExitStack) -> list[int]:
+        """The four files that a launch needs; none if the task was launched already."""
+        if _is_started(spec, folder):
+            return []
+        # Before the folder is made, so that what is wrong with the specification leaves nothing.
+        opened = _open_files(spec, files)
+        self._make_folder(spec, folder)
+        return [_open_folder(folder.folder, files), *opened]
+
+    def _make_folder(self, spec: TaskSpec, folder: TaskFolder) -> None:
         task = plan.describe(
             spec, self._limits.folders(spec.id), folder.folder / "etc", _owner(spec.user, spec.job_folder), time.time()
         )
