@@ -50,7 +50,6 @@ from ucloud_ray.domain.events import (
 )
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import (
-    Backend,
     Cleaning,
     Ending,
     Exit,
@@ -63,7 +62,6 @@ from ucloud_ray.domain.job import (
 )
 from ucloud_ray.domain.lifecycle import decide, outstanding, wakes_at
 
-VM = Backend.VIRTUAL_MACHINE
 CANCEL = StopRequested(StopCause.CANCELLED)
 WAITING = "Your job is now waiting in the queue!"
 
