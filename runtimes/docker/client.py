@@ -137,8 +137,8 @@ class DockerClient:
         return answer
 
     def inspect_image(self, reference: str) -> dict[str, Any]:
-        """Raises `errors.ImageUnavailable` when this machine has no such image."""
-        with translated():
+        """Raises `errors.ImageUnavailable` when this machine has no such image, or cannot have one of such a name."""
+        with translated(bad_request=errors.ImageUnavailable):
             untyped: Any = self._connected()
             answer: dict[str, Any] = untyped.inspect_image(reference)
         return answer

@@ -43,8 +43,7 @@ def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec
     """Returns the id of the running, or already ended, container. Errors as in the contract's `start`."""
     etc = files.etc_folder(settings.state_dir, spec.id.name)
     config = container_spec.container_config(spec, host, etc, settings.network)
-    if spec.user is None and not spec.run_as_root:
-        images.refuse_root(str(spec.image), client.inspect_image(str(spec.image)))
+    _refuse_root(client, spec)
     give_up_at = time.monotonic() + _NAME_SECONDS
     while True:
         try:
@@ -57,6 +56,17 @@ def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec
             if time.monotonic() > give_up_at:
                 raise StartFailed("The container's name is taken, but there is no such container.") from vanished
         time.sleep(_NAME_RETRY_SECONDS)
+
+
+def _refuse_root(client: DockerClient, spec: TaskSpec) -> None:
+    """Looks at the image only if nothing else says who runs; `prepare` may not have been called."""
+    if spec.user is not None or spec.run_as_root:
+        return
+    try:
+        image = client.inspect_image(str(spec.image))
+    except ImageUnavailable as missing:
+        raise _explain(missing, spec) from missing
+    images.refuse_root(str(spec.image), image)
 
 
 def _create_and_start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, config: dict[str, Any]) -> str:

@@ -30,9 +30,14 @@ def missing() -> str | None:
     """Why no daemon can be had here, or None."""
     if reason := images.missing_programs():
         return reason
-    if _url_that_answers() or _can_start():
+    if _url_that_answers() or can_start():
         return None
     return "no Docker daemon answers, and none can be started (needs root, and Debian's docker.io)"
+
+
+def can_start() -> bool:
+    """Whether a private daemon can be started here."""
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None
 
 
 @functools.cache
@@ -83,12 +88,18 @@ class PrivateDaemon:
             self.process.kill()
             self.process.wait(timeout=30)
             self.process = None
+            # Its containerd dies with it. Where process 1 does not reap, the dead one keeps its number, and the next
+            # daemon would take it for a living one.
+            (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """End it and everything that it ran; idempotent."""
-        if self.process is not None:
-            with contextlib.suppress(*_FAILURES):
-                _remove_containers(self.url)
+        """End it and everything that it ran; idempotent. Containers of a daemon that is away are only found by one."""
+        if not self.folder.exists():
+            return
+        if self.process is None:
+            self.start()
+        with contextlib.suppress(*_FAILURES):
+            _remove_containers(self.url)
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -121,7 +132,3 @@ def _answers(url: str) -> bool:
             return bool(api.ping())
     except _FAILURES:
         return False
-
-
-def _can_start() -> bool:
-    return os.geteuid() == 0 and shutil.which("dockerd") is not None
