@@ -33,12 +33,16 @@ def boot_id() -> str:
 
 
 def is_alive(process: ProcessId) -> bool:
-    """A process that ended and was not collected by its parent is not alive."""
+    return start_of(process.pid) == process.start
+
+
+def start_of(pid: int) -> int | None:
+    """When the process of this id was started; None if there is none, or one that only waits to be collected."""
     try:
-        stat = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat[0] not in "ZX" and int(stat[19]) == process.start
+        return None
+    return None if stat[0] in "ZX" else int(stat[19])
 
 
 async def wait_until_gone(process: ProcessId) -> None:
@@ -104,14 +108,9 @@ def _session(workload: ProcessId) -> list[int]:
     found = []
     for pid in psutil.pids():
         with suppress(OSError):
-            if os.getsid(pid) == workload.pid and _started_after(pid, workload):
+            if os.getsid(pid) == workload.pid and (start_of(pid) or 0) >= workload.start:
                 found.append(pid)
     return found
-
-
-def _started_after(pid: int, workload: ProcessId) -> bool:
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return stat[0] not in "ZX" and int(stat[19]) >= workload.start
 
 
 def send(pids: Iterable[int], number: signal.Signals) -> None:

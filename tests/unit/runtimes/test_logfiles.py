@@ -1,0 +1,90 @@
+"""Log files in a folder that belongs to somebody who may wish us ill (LOG-15 to LOG-18)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runtimes import logfiles
+
+
+def _append(path: Path, content: bytes) -> None:
+    file = logfiles.open_append(path)
+    os.write(file, content)
+    os.close(file)
+
+
+def test_a_log_is_made_and_appended_to(tmp_path: Path) -> None:
+    _append(tmp_path / "log", b"one\n")
+    _append(tmp_path / "log", b"two\n")
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path) -> None:
+    """LOG-18, whether it points somewhere or nowhere."""
+    (tmp_path / "log").symlink_to(tmp_path / "target")
+    with pytest.raises(OSError, match="log"):
+        logfiles.open_append(tmp_path / "log")
+    (tmp_path / "target").write_bytes(b"precious")
+    with pytest.raises(OSError, match="log"):
+        logfiles.open_append(tmp_path / "log")
+    assert (tmp_path / "target").read_bytes() == b"precious"
+
+
+def test_a_folder_or_a_pipe_in_the_place_of_a_log_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    for name in ("folder", "pipe"):
+        with pytest.raises(OSError, match=name):
+            logfiles.open_append(tmp_path / name)
+    os.close(reader)
+    with pytest.raises(OSError, match="pipe"):
+        logfiles.open_append(tmp_path / "pipe")
+
+
+def test_a_private_log_is_shown_as_a_second_name_of_one_file(tmp_path: Path) -> None:
+    """LOG-16."""
+    private, job = tmp_path / "private", tmp_path / "job"
+    private.mkdir()
+    job.mkdir()
+    _append(private / "log", b"one\n")
+    assert logfiles.publish(private / "log", job)
+    assert logfiles.publish(private / "log", job)
+    _append(private / "log", b"two\n")
+    assert (job / "log").read_bytes() == b"one\ntwo\n"
+
+
+@pytest.mark.parametrize("taken_by", ["file", "link", "folder"])
+def test_what_has_the_name_in_the_job_folder_stays_as_it_is(tmp_path: Path, taken_by: str) -> None:
+    private, job, taken = tmp_path / "private", tmp_path / "job", tmp_path / "job" / "log"
+    private.mkdir()
+    job.mkdir()
+    _append(private / "log", b"one\n")
+    if taken_by == "file":
+        taken.write_bytes(b"his")
+    elif taken_by == "link":
+        taken.symlink_to(private / "log")
+    else:
+        taken.mkdir()
+    before = taken.lstat()
+    assert not logfiles.publish(private / "log", job)
+    assert taken.lstat() == before
+
+
+def test_a_log_that_cannot_be_shown_is_no_error(tmp_path: Path) -> None:
+    """Another file system, or a job folder that is gone."""
+    _append(tmp_path / "log", b"")
+    assert not logfiles.publish(tmp_path / "log", tmp_path / "gone")
+    assert not logfiles.publish(tmp_path / "log", Path("/proc"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_only_a_new_log_is_given_to_its_owner(tmp_path: Path) -> None:
+    """LOG-15. One that exists may be a second name of somebody else's file."""
+    (tmp_path / "old").touch()
+    for name in ("old", "new"):
+        os.close(logfiles.open_append(tmp_path / name, (11042, 11043)))
+    assert [(tmp_path / name).stat().st_uid for name in ("old", "new")] == [0, 11042]
