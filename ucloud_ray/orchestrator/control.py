@@ -1,0 +1,154 @@
+"""What the provider may ask of the orchestrator about its jobs (control-api). One transaction per request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ucloud_ray.db import Database
+from ucloud_ray.orchestrator import charge_rows, grant_rows, job_rows
+from ucloud_ray.orchestrator.errors import BadRequest, NotFound
+from ucloud_ray.orchestrator.hub import Hub, JobChanged
+from ucloud_ray.orchestrator.items import ExistenceItem
+from ucloud_ray.orchestrator.job_query import Filters, Flags, Page
+from ucloud_ray.orchestrator.job_reading import JobReading
+from ucloud_ray.orchestrator.job_record import JobRecord, parse_id
+from ucloud_ray.orchestrator.update_rules import Applied, apply_updates
+from ucloud_ray.wire.accounting import ChargeItem
+from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
+
+MAX_MILLIS = 10**15
+MAX_AMOUNT = 2**62
+MAX_EXISTENCE_ITEMS = 1_000
+
+
+class Control:
+    def __init__(self, database: Database, reading: JobReading, hub: Hub, now: Callable[[], int]) -> None:
+        self._database = database
+        self._reading = reading
+        self._hub = hub
+        self._now = now
+
+    async def update(self, provider: str, items: Sequence[JobUpdateItem]) -> None:
+        """All ids are checked before anything is applied. Raises `NotFound` that names the first bad one."""
+        by_job = _by_job(items)
+        if not by_job:
+            return
+        now = self._now()
+
+        def work(connection: Connection) -> dict[int, Applied]:
+            facts = job_rows.facts_of_jobs(connection, provider, by_job)
+            _require_all(by_job, facts)
+            applied = {number: apply_updates(facts[number], updates, now) for number, updates in by_job.items()}
+            job_rows.save_applied(connection, applied)
+            return applied
+
+        for number, applied in (await self._database.write(work)).items():
+            if applied.recorded:
+                self._hub.publish(number, JobChanged(applied.facts, applied.recorded))
+
+    async def retrieve(self, provider: str, job_id: str, flags: Flags, filters: Filters) -> dict[str, Any]:
+        """Application, parameters and updates are always included, as the current Core does."""
+        shown = replace(flags, application=True, parameters=True, updates=True)
+
+        def work(connection: Connection) -> tuple[JobRecord, list[bytes], dict[str, list[str]]]:
+            number = parse_id(job_id)
+            record = None if number is None else job_rows.find(connection, number, filters)
+            if record is None or record.provider != provider:
+                raise _not_found(job_id)
+            updates = job_rows.updates_of(connection, [record.id])
+            grants = grant_rows.grants_of(connection, [record.id])
+            return record, updates.get(record.id, []), grants.get(record.id, {})
+
+        record, updates, grants = await self._database.read(work)
+        return self._reading.for_provider(record, shown, updates, grants)
+
+    async def browse(self, provider: str, flags: Flags, filters: Filters, page: Page) -> dict[str, Any]:
+        return await self._reading.browse_provider(provider, flags, filters, page)
+
+    async def charge(self, provider: str, items: Sequence[ChargeItem]) -> dict[str, Any]:
+        """Recorded and never refused for want of money: there are no wallets yet (control-api 8.3)."""
+        _check_charges(items)
+        now = self._now()
+
+        def work(connection: Connection) -> list[ChargeItem]:
+            _require_jobs(connection, provider, items)
+            return charge_rows.record_charges(connection, provider, items, now)
+
+        return _charge_answer(await self._database.write(work))
+
+    async def check(self, provider: str, items: Sequence[ChargeItem]) -> dict[str, Any]:
+        """The same question without charging."""
+        _check_charges(items)
+
+        def work(connection: Connection) -> list[ChargeItem]:
+            _require_jobs(connection, provider, items)
+            known = charge_rows.known_charges(connection, provider, items)
+            return [item for item in items if item.charge_id in known]
+
+        return _charge_answer(await self._database.read(work))
+
+    async def exist(self, provider: str, items: Sequence[ExistenceItem]) -> list[bool]:
+        if len(items) > MAX_EXISTENCE_ITEMS:
+            raise BadRequest(f"items: must hold at most {MAX_EXISTENCE_ITEMS} elements")
+        numbers = [parse_id(item.id) if item.type == "job" else None for item in items]
+        wanted = {number for number in numbers if number is not None}
+        facts = await self._database.read(lambda connection: job_rows.facts_of_jobs(connection, provider, wanted))
+        return [number in facts for number in numbers]
+
+
+def _by_job(items: Iterable[JobUpdateItem]) -> dict[int, list[JobUpdate]]:
+    """Job to its updates, in the order of the list."""
+    by_job: dict[int, list[JobUpdate]] = {}
+    for index, item in enumerate(items):
+        number = parse_id(item.id)
+        if number is None:
+            raise _not_found(item.id)
+        _check_update(item.update, f"items[{index}].update")
+        by_job.setdefault(number, []).append(item.update)
+    return by_job
+
+
+def _check_update(update: JobUpdate, where: str) -> None:
+    allocation = update.new_time_allocation
+    if allocation is not None and not 0 <= allocation <= MAX_MILLIS:
+        raise BadRequest(f"{where}.newTimeAllocation: must be the new total in milliseconds")
+    for text in (update.state, update.status, update.output_folder):
+        if text is not None and "\0" in text:
+            raise BadRequest(f"{where}: texts must not contain NUL characters")
+
+
+def _require_all(wanted: Iterable[int], found: Iterable[int]) -> None:
+    known = set(found)
+    for number in wanted:
+        if number not in known:
+            raise _not_found(str(number))
+
+
+def _require_jobs(connection: Connection, provider: str, items: Iterable[ChargeItem]) -> None:
+    numbers = []
+    for item in items:
+        number = parse_id(item.id)
+        if number is None:
+            raise _not_found(item.id)
+        numbers.append(number)
+    _require_all(numbers, job_rows.facts_of_jobs(connection, provider, numbers))
+
+
+def _check_charges(items: Iterable[ChargeItem]) -> None:
+    for index, item in enumerate(items):
+        if not (0 <= item.units <= MAX_AMOUNT and 0 <= item.periods <= MAX_AMOUNT):
+            raise BadRequest(f"items[{index}]: units and periods must not be negative")
+        if "\0" in f"{item.charge_id}{item.performed_by}{item.description}":
+            raise BadRequest(f"items[{index}]: texts must not contain NUL characters")
+
+
+def _charge_answer(duplicates: Iterable[ChargeItem]) -> dict[str, Any]:
+    return {"insufficientFunds": [], "duplicateCharges": [{"id": item.id} for item in duplicates]}
+
+
+def _not_found(job_id: str) -> NotFound:
+    return NotFound(f"Not found or permission denied ({job_id})")

@@ -1,0 +1,32 @@
+"""Items of end-user requests that no other part of the project reads."""
+
+from __future__ import annotations
+
+from ucloud_ray.wire.common import Model
+
+
+class SessionItem(Model):
+    """`interactiveSession` of a user (end-user-api 6)."""
+
+    id: str
+    rank: int = 0
+    session_type: str
+    """`WEB`, `VNC` or `SHELL`."""
+    target: str | None = None
+
+
+class RenameItem(Model):
+    id: str
+    new_title: str = ""
+    """Empty: no title."""
+
+
+class ExistenceItem(Model):
+    """`checkExistence` of a provider (control-api 5.3)."""
+
+    type: str
+    id: str
+
+
+class FollowPayload(Model):
+    id: str

@@ -1,0 +1,158 @@
+"""Acting on jobs: terminate, extend, suspend, sessions, permissions, utilization (end-user-api 5, 6 and 8).
+
+The orchestrator checks who asks and what the product supports, and hands the rest to the provider, for jobs in any
+state (O9): what has changed comes back as an update. 200 means that the provider accepted the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ucloud_ray.db import Database
+from ucloud_ray.orchestrator import access, grant_rows, job_rows
+from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, Forbidden
+from ucloud_ray.orchestrator.items import RenameItem, SessionItem
+from ucloud_ray.orchestrator.job_rules import NAME
+from ucloud_ray.orchestrator.products import ProductBook
+from ucloud_ray.orchestrator.provider_client import ProviderClient
+from ucloud_ray.orchestrator.tokens import User
+from ucloud_ray.orchestrator.view import JobView
+from ucloud_ray.wire.common import FindByStringId
+from ucloud_ray.wire.jobs import UserExtendItem
+from ucloud_ray.wire.resources import AclEntity, UpdatedAcl
+
+_SESSION_FEATURES = {"SHELL": ("terminal", "Terminal"), "WEB": ("web", "Web"), "VNC": ("vnc", "VNC")}
+_GRANTABLE = frozenset({access.READ, access.EDIT})
+
+
+class JobActions:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        products: ProductBook,
+        provider: ProviderClient,
+        view: JobView,
+        provider_domain: str,
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._products = products
+        self._provider = provider
+        self._view = view
+        self._provider_domain = provider_domain
+
+    async def terminate(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
+        jobs = await self._reach(user, [item.id for item in items])
+        await self._provider.bulk("jobs/terminate", [self._job(job) for job in jobs], user.name)
+        return [{} for _ in items]
+
+    async def extend(self, user: User, items: Sequence[UserExtendItem]) -> list[Any]:
+        """Adds time; visible when the provider has confirmed it with an update."""
+        jobs = await self._reach(user, [item.job_id for item in items])
+        for job in jobs:
+            self._require(job, "timeExtension", "Extending the time of a job")
+        pairs = zip(jobs, items, strict=True)
+        content = [{"job": self._job(job), "requestedTime": item.requested_time.model_dump()} for job, item in pairs]
+        await self._provider.bulk("jobs/extend", content, user.name)
+        return [{} for _ in items]
+
+    async def suspend(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
+        return await self._wrapped("jobs/suspend", user, items)
+
+    async def unsuspend(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
+        return await self._wrapped("jobs/unsuspend", user, items)
+
+    async def open_sessions(self, user: User, items: Sequence[SessionItem]) -> list[Any]:
+        jobs = await self._reach(user, [item.id for item in items])
+        for job, item in zip(jobs, items, strict=True):
+            feature, name = _SESSION_FEATURES.get(item.session_type, (item.session_type, item.session_type))
+            self._require(job, feature, f"{name} access")
+        content = [
+            {"job": self._job(job), "rank": item.rank, "sessionType": item.session_type, "target": item.target}
+            for job, item in zip(jobs, items, strict=True)
+        ]
+        sessions = await self._provider.bulk("jobs/interactiveSession", content, user.name)
+        if len(sessions) != len(items) or not all(isinstance(session, dict) for session in sessions):
+            raise BadGateway("Bad response from provider")
+        return [self._with_provider(session) for session in sessions]
+
+    async def update_acl(self, user: User, items: Sequence[UpdatedAcl]) -> list[Any]:
+        """Stored once the provider has taken note of it (provider-api 6.9)."""
+        for item in items:
+            _check_acl(item)
+        jobs = await self._reach(user, [item.id for item in items], access.ADMIN)
+        content = [
+            {
+                "resource": self._job(job),
+                "added": [entry.model_dump(by_alias=True, exclude_none=True) for entry in item.added],
+                "deleted": [entity.model_dump(by_alias=True, exclude_none=True) for entity in item.deleted],
+            }
+            for job, item in zip(jobs, items, strict=True)
+        ]
+        await self._provider.bulk("jobs/updateAcl", content, user.name)
+        for job, item in zip(jobs, items, strict=True):
+            await self._store_acl(job.record.id, item)
+        return [{} for _ in items]
+
+    async def rename(self, user: User, items: Sequence[RenameItem]) -> None:
+        for item in items:
+            if item.new_title and not NAME.fullmatch(item.new_title):
+                raise BadRequest("newTitle: only letters, digits, '_', blanks, '(', ')', ':' and '-' are allowed")
+        jobs = await self._reach(user, [item.id for item in items])
+        for job, item in zip(jobs, items, strict=True):
+            number, title = job.record.id, item.new_title or None
+            await self._database.write(lambda c, number=number, title=title: job_rows.set_title(c, number, title))
+
+    async def utilization(self, user: User, job_id: str) -> Any:
+        """How busy machines of the job's type are."""
+        job = (await self._reach(user, [job_id], access.READ))[0]
+        self._require(job, "utilization", "Showing the utilization")
+        query = {"categoryId": job.record.product_category}
+        return await self._provider.get("jobs/retrieveUtilization", query, user.name)
+
+    async def init(self, user: User, project: str | None) -> None:
+        """Ask the provider to prepare the workspace (provider-api 6.7)."""
+        await self._provider.post("jobs/init", {"principal": {"createdBy": user.name, "project": project}}, user.name)
+
+    async def _wrapped(self, path: str, user: User, items: Sequence[FindByStringId]) -> list[Any]:
+        jobs = await self._reach(user, [item.id for item in items])
+        await self._provider.bulk(path, [{"job": self._job(job)} for job in jobs], user.name)
+        return [{} for _ in items]
+
+    async def _reach(self, user: User, job_ids: Sequence[str], needed: str = access.EDIT) -> list[access.Reached]:
+        return await self._database.read(lambda connection: access.reach_all(connection, user, job_ids, needed))
+
+    async def _store_acl(self, number: int, item: UpdatedAcl) -> None:
+        added = {_username(entry.entity): entry.permissions for entry in item.added}
+        deleted = [_username(entity) for entity in item.deleted]
+        await self._database.write(lambda connection: grant_rows.change_grants(connection, number, added, deleted))
+
+    def _job(self, job: access.Reached) -> Any:
+        return self._view.for_provider(job.record, job.myself, job.grants)
+
+    def _require(self, job: access.Reached, feature: str, what: str) -> None:
+        record = job.record
+        entry = self._catalogue.find(record.application_name, record.application_version)
+        support = self._products.support(record.product_key)
+        if entry is None or support is None or not support.has(entry.backend, feature):
+            raise BadRequest(f"{what} is not supported by this provider")
+
+    def _with_provider(self, session: dict[str, Any]) -> dict[str, Any]:
+        domain = session.get("domainOverride") or self._provider_domain
+        return {"providerDomain": domain, "providerId": self._provider.id, "session": session}
+
+
+def _check_acl(item: UpdatedAcl) -> None:
+    entities = [entry.entity for entry in item.added] + item.deleted
+    # There are no projects here, so a group of one cannot be known.
+    if any(entity.type != "user" or not entity.username or "\0" in entity.username for entity in entities):
+        raise Forbidden("Bad ACL update supplied: permissions can be given to users only")
+    if any(not set(entry.permissions) <= _GRANTABLE for entry in item.added):
+        raise BadRequest("permissions: only READ and EDIT can be given to others")
+
+
+def _username(entity: AclEntity) -> str:
+    return entity.username or ""

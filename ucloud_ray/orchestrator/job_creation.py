@@ -1,0 +1,95 @@
+"""Creating jobs: check, store, offer to the provider, keep or delete (end-user-api 4, provider-api 6.1).
+
+A job is stored before the provider hears of it, because updates may overtake the answer (O8), and deleted when the
+provider refuses it or does not answer. Its id is then never used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ucloud_ray.db import Database
+from ucloud_ray.orchestrator import job_rows
+from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.errors import ApiError, BadGateway, BadRequest
+from ucloud_ray.orchestrator.job_record import Draft, JobRecord
+from ucloud_ray.orchestrator.job_rules import draft_of
+from ucloud_ray.orchestrator.products import ProductBook
+from ucloud_ray.orchestrator.provider_client import ProviderClient
+from ucloud_ray.orchestrator.tokens import User
+from ucloud_ray.orchestrator.view import JobView
+from ucloud_ray.wire.jobs import JobSpecification
+
+AT_ONCE = 16
+"""Offers of one bulk request that are under way together."""
+_log = logging.getLogger(__name__)
+
+
+class JobCreation:
+    def __init__(
+        self,
+        database: Database,
+        catalogue: Catalogue,
+        products: ProductBook,
+        provider: ProviderClient,
+        view: JobView,
+        now: Callable[[], int],
+    ) -> None:
+        self._database = database
+        self._catalogue = catalogue
+        self._products = products
+        self._provider = provider
+        self._view = view
+        self._now = now
+
+    async def create(self, user: User, project: str | None, specs: Sequence[JobSpecification]) -> list[Any]:
+        """An id object per item; `null` for items that the provider refused, unless none was taken.
+
+        Raises `ApiError`. A specification that is wrong refuses the whole request before anything is stored.
+        """
+        drafts = [self._draft(user, project, spec) for spec in specs]
+        now = self._now()
+        records = await self._database.write(lambda connection: job_rows.insert_drafts(connection, drafts, now))
+        limit = asyncio.Semaphore(AT_ONCE)
+        outcomes = await asyncio.gather(*(self._offer(user, record, limit) for record in records))
+        errors = [outcome for outcome in outcomes if outcome is not None]
+        if len(errors) == len(outcomes):
+            raise errors[0]
+        return [
+            {"id": str(record.id)} if error is None else None for record, error in zip(records, outcomes, strict=True)
+        ]
+
+    def _draft(self, user: User, project: str | None, spec: JobSpecification) -> Draft:
+        entry = self._catalogue.find(spec.application.name, spec.application.version)
+        if entry is None:
+            raise BadRequest(
+                f"application: there is no application {spec.application.name} in version {spec.application.version}"
+            )
+        support = self._products.supported(spec.product)
+        return draft_of(spec, entry, support, user.name, project)
+
+    async def _offer(self, user: User, record: JobRecord, limit: asyncio.Semaphore) -> ApiError | None:
+        try:
+            async with limit:
+                responses = await self._provider.bulk("jobs", [self._view.for_provider(record)], user.name)
+            provider_id = _provider_generated_id(responses)
+            await self._database.write(lambda connection: job_rows.accept(connection, record, provider_id))
+        except ApiError as error:
+            _log.info("job %s was not accepted: %s", record.id, error.why)
+            await self._database.write(lambda connection: job_rows.remove(connection, record.id))
+            return error
+        return None
+
+
+def _provider_generated_id(responses: Sequence[Any]) -> str | None:
+    """`null`, `{}`, `{"id": ""}` and `{"id": "..."}` are answers; anything else is none (O14)."""
+    first = responses[0] if responses else None
+    if first is None:
+        return None
+    given = first.get("id", "") if isinstance(first, dict) else 0
+    if not isinstance(given, str | None):
+        raise BadGateway("Bad response from provider")
+    return given or None
