@@ -101,6 +101,7 @@ class PrivateDaemon:
         with contextlib.suppress(*_FAILURES):
             _remove_containers(self.url)
         self.stop()
+        _unmount_below(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _command(self, config: Path) -> list[str]:
@@ -119,6 +120,14 @@ def _remove_containers(url: str) -> None:
     with contextlib.closing(client(url)) as api:
         for container in api.containers(all=True):
             api.remove_container(container["Id"], force=True, v=True)
+
+
+def _unmount_below(folder: Path) -> None:
+    """A daemon mounts its data folder onto itself, and one that keeps containers leaves that so."""
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for point in reversed(points):
+        if Path(point).is_relative_to(folder):
+            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
 def _url_that_answers() -> str | None:
