@@ -69,7 +69,8 @@ class FailingStore:
         if method not in self._failures:
             return
         error, times = self._failures[method]
+        if times == 0:
+            return
         if times is not None:
             self._failures[method] = (error, times - 1)
-        if times != 0:
-            raise type(error)(*error.args)
+        raise type(error)(*error.args)
