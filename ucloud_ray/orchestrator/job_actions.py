@@ -102,9 +102,8 @@ class JobActions:
             if item.new_title and not NAME.fullmatch(item.new_title):
                 raise BadRequest("newTitle: only letters, digits, '_', blanks, '(', ')', ':' and '-' are allowed")
         jobs = await self._reach(user, [item.id for item in items])
-        for job, item in zip(jobs, items, strict=True):
-            number, title = job.record.id, item.new_title or None
-            await self._database.write(lambda c, number=number, title=title: job_rows.set_title(c, number, title))
+        titles = [(job.record.id, item.new_title or None) for job, item in zip(jobs, items, strict=True)]
+        await self._database.write(lambda connection: job_rows.set_titles(connection, titles))
 
     async def utilization(self, user: User, job_id: str) -> Any:
         """How busy machines of the job's type are."""
@@ -113,9 +112,9 @@ class JobActions:
         query = {"categoryId": job.record.product_category}
         return await self._provider.get("jobs/retrieveUtilization", query, user.name)
 
-    async def init(self, user: User, project: str | None) -> None:
+    async def init(self, user: User) -> None:
         """Ask the provider to prepare the workspace (provider-api 6.7)."""
-        await self._provider.post("jobs/init", {"principal": {"createdBy": user.name, "project": project}}, user.name)
+        await self._provider.post("jobs/init", {"principal": {"createdBy": user.name, "project": None}}, user.name)
 
     async def _wrapped(self, path: str, user: User, items: Sequence[FindByStringId]) -> list[Any]:
         jobs = await self._reach(user, [item.id for item in items])

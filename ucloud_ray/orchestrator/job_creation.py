@@ -45,12 +45,12 @@ class JobCreation:
         self._view = view
         self._now = now
 
-    async def create(self, user: User, project: str | None, specs: Sequence[JobSpecification]) -> list[Any]:
+    async def create(self, user: User, specs: Sequence[JobSpecification]) -> list[Any]:
         """An id object per item; `null` for items that the provider refused, unless none was taken.
 
         Raises `ApiError`. A specification that is wrong refuses the whole request before anything is stored.
         """
-        drafts = [self._draft(user, project, spec) for spec in specs]
+        drafts = [self._draft(user, spec) for spec in specs]
         now = self._now()
         records = await self._database.write(lambda connection: job_rows.insert_drafts(connection, drafts, now))
         limit = asyncio.Semaphore(AT_ONCE)
@@ -62,14 +62,14 @@ class JobCreation:
             {"id": str(record.id)} if error is None else None for record, error in zip(records, outcomes, strict=True)
         ]
 
-    def _draft(self, user: User, project: str | None, spec: JobSpecification) -> Draft:
+    def _draft(self, user: User, spec: JobSpecification) -> Draft:
         entry = self._catalogue.find(spec.application.name, spec.application.version)
         if entry is None:
             raise BadRequest(
                 f"application: there is no application {spec.application.name} in version {spec.application.version}"
             )
         support = self._products.supported(spec.product)
-        return draft_of(spec, entry, support, user.name, project)
+        return draft_of(spec, entry, support, user.name)
 
     async def _offer(self, user: User, record: JobRecord, limit: asyncio.Semaphore) -> ApiError | None:
         try:

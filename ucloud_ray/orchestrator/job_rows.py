@@ -124,8 +124,9 @@ def save_applied(connection: Connection, applied: Mapping[int, Applied]) -> None
     connection.execute(insert(updates), [row for job_id, one in changed.items() for row in _update_rows(job_id, one)])
 
 
-def set_title(connection: Connection, job_id: int, title: str | None) -> None:
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(title=title))
+def set_titles(connection: Connection, titles: Iterable[tuple[int, str | None]]) -> None:
+    for job_id, title in titles:
+        connection.execute(update(jobs).where(jobs.c.id == job_id).values(title=title))
 
 
 def _update_rows(job_id: int, applied: Applied) -> list[dict[str, Any]]:

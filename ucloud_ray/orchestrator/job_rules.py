@@ -47,9 +47,7 @@ _SAME_AS = {"textarea": "text", "bool": "boolean"}
 _IN_RESOURCES = frozenset({"file", "peer", "block_storage", "network", "ingress", "private_network", "license_server"})
 
 
-def draft_of(
-    spec: JobSpecification, entry: CatalogueEntry, support: Support, created_by: str, project: str | None
-) -> Draft:
+def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, created_by: str) -> Draft:
     """Raises `BadRequest`; the text names the field."""
     _check_text(to_wire(spec), "")
     _check_name(spec.name)
@@ -61,7 +59,7 @@ def draft_of(
     _check_resources(spec)
     return Draft(
         created_by=created_by,
-        project=project,
+        project=None,
         product=spec.product,
         application_name=spec.application.name,
         application_version=spec.application.version,

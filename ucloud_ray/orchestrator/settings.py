@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from ucloud_ray.settings import ProductSettings
+from ucloud_ray.settings import ProductSettings, Settings
 
 EXAMPLE_PRODUCT = ProductSettings(
     name="example-compute",
@@ -63,3 +64,18 @@ class OrchestratorSettings:
     @property
     def provider_domain(self) -> str:
         return (self.provider_public_url or self.provider_url).rstrip("/")
+
+
+def orchestrator_settings(settings: Settings) -> OrchestratorSettings:
+    """The orchestrator that goes with a provider's configuration: it listens at `core.url`, calls `provider.publicUrl`
+    and has the configured products registered."""
+    url = urlsplit(settings.core.url)
+    provider = settings.provider.public_url or f"http://{settings.provider.listen}"
+    return OrchestratorSettings(
+        listen=f"{url.hostname or '127.0.0.1'}:{url.port or (443 if url.scheme == 'https' else 80)}",
+        public_url=settings.core.url,
+        data_dir=settings.data_dir,
+        provider_id=settings.provider.id,
+        provider_url=provider,
+        products=settings.products or (EXAMPLE_PRODUCT,),
+    )

@@ -1,0 +1,114 @@
+"""The orchestrator as one object: its parts, wired, and its life from `open` to `close`. No HTTP of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+
+import httpx
+
+from ucloud_ray.db import Database, open_database
+from ucloud_ray.orchestrator import job_rows
+from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.control import Control
+from ucloud_ray.orchestrator.follow import Following
+from ucloud_ray.orchestrator.hub import Hub
+from ucloud_ray.orchestrator.job_actions import JobActions
+from ucloud_ray.orchestrator.job_creation import JobCreation
+from ucloud_ray.orchestrator.job_reading import JobReading
+from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
+from ucloud_ray.orchestrator.products import ProductBook
+from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
+from ucloud_ray.orchestrator.settings import OrchestratorSettings
+from ucloud_ray.orchestrator.support import SupportLoop
+from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
+from ucloud_ray.orchestrator.view import JobView
+
+MIGRATIONS = "ucloud_ray.orchestrator.migrations"
+MAX_CONNECTIONS = 100
+_log = logging.getLogger(__name__)
+
+
+def now_millis() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Orchestrator:
+    """Made by `open`."""
+
+    def __init__(
+        self,
+        settings: OrchestratorSettings,
+        database: Database,
+        http: httpx.AsyncClient,
+        now: Callable[[], int] = now_millis,
+    ) -> None:
+        self.settings = settings
+        self.keys = ProviderKeys(settings.data_dir, settings.provider_id)
+        self.gate = Gate(UserKey(settings.data_dir), {settings.provider_id: self.keys})
+        self.catalogue = Catalogue(database, now)
+        self.products = ProductBook(settings.products, settings.provider_id)
+        calls = CallSettings(
+            settings.provider_id,
+            settings.provider_url.rstrip("/"),
+            settings.call_timeout_seconds,
+            settings.retry_pause_seconds,
+        )
+        provider = ProviderClient(http, calls, ServiceToken(self.keys))
+        view = JobView(self.catalogue, self.products)
+        hub = Hub()
+        domain = settings.provider_domain
+        self.support = SupportLoop(provider, self.products, settings, now)
+        self.creation = JobCreation(database, self.catalogue, self.products, provider, view, now)
+        self.reading = JobReading(database, view)
+        self.actions = JobActions(database, self.catalogue, self.products, provider, view, domain)
+        self.control = Control(database, self.reading, hub, now)
+        self.following = Following(
+            database, hub, view, self.catalogue, self.products, provider, settings.follow_drain_seconds
+        )
+        self._database = database
+        self._http = http
+        self._loop: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(
+        cls, settings: OrchestratorSettings, transport: httpx.AsyncBaseTransport | None = None
+    ) -> Orchestrator:
+        """Raises `db.errors.StoreError` when the database cannot be used; nothing is started then.
+
+        `transport`: for tests that answer as the provider.
+        """
+        database = await open_database(settings.database_url, MIGRATIONS, readers=2)
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        http = httpx.AsyncClient(
+            transport=transport, limits=limits, timeout=settings.call_timeout_seconds, trust_env=False
+        )
+        try:
+            orchestrator = await asyncio.to_thread(cls, settings, database, http)
+            await orchestrator._start()
+        except BaseException:
+            await http.aclose()
+            await database.close()
+            raise
+        return orchestrator
+
+    async def close(self) -> None:
+        if self._loop:
+            self._loop.cancel()
+            await asyncio.gather(self._loop, return_exceptions=True)
+        await self._http.aclose()
+        await self._database.close()
+
+    async def _start(self) -> None:
+        removed = await self._database.write(job_rows.remove_unconfirmed)
+        if removed:
+            _log.warning("forgot %d jobs whose creation was cut off", removed)
+        await self.catalogue.load(self.settings.catalogue)
+        self._loop = asyncio.create_task(self.support.run(), name="support-loop")
+        # At most this long: a provider that starts later is noticed by the loop.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.support_wait_seconds):
+                await self.support.first_answer.wait()

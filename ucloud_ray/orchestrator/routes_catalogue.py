@@ -1,0 +1,59 @@
+"""Applications, tools and products for users, and adding to the catalogue for administrators."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from ucloud_ray.orchestrator import job_query
+from ucloud_ray.orchestrator.document import parse_document
+from ucloud_ray.orchestrator.errors import BadRequest
+from ucloud_ray.orchestrator.orchestrator import Orchestrator
+from ucloud_ray.orchestrator.requests import answer, bearer, read_body
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/hpc/apps")
+async def list_applications(request: Request) -> Response:
+    orchestrator = _logged_in(request)
+    query = request.query_params
+    return answer(orchestrator.catalogue.page(job_query.parse_page_size(query), job_query.parse_page_number(query)))
+
+
+@router.get("/hpc/apps/byNameAndVersion")
+async def find_application(request: Request) -> Response:
+    orchestrator = _logged_in(request)
+    query = request.query_params
+    name, version = job_query.required(query, "appName"), job_query.required(query, "appVersion")
+    return answer(orchestrator.catalogue.get(name, version).detail)
+
+
+@router.put("/hpc/tools")
+@router.post("/hpc/tools/upload")
+@router.put("/hpc/apps")
+@router.post("/hpc/apps/upload")
+async def upload(request: Request) -> Response:
+    """A YAML document as body. The document itself says what it is; administrators only."""
+    orchestrator: Orchestrator = request.app.state.orchestrator
+    user = orchestrator.gate.admin(bearer(request))
+    body = await read_body(request, orchestrator.settings.max_body_bytes)
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest("The document is not UTF-8 text.") from error
+    await orchestrator.catalogue.add(parse_document(text), user.name)
+    return answer({})
+
+
+@router.get("/products/browse")
+async def browse_products(request: Request) -> Response:
+    orchestrator = _logged_in(request)
+    size = job_query.parse_page_size(request.query_params)
+    # Products are a handful; a page of any size holds them all.
+    return answer({"itemsPerPage": size, "items": orchestrator.products.browse(request.query_params), "next": None})
+
+
+def _logged_in(request: Request) -> Orchestrator:
+    orchestrator: Orchestrator = request.app.state.orchestrator
+    orchestrator.gate.user(bearer(request))
+    return orchestrator

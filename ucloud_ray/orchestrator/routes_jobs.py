@@ -1,0 +1,152 @@
+"""`/api/jobs` for users: each route reads its request, asks one service, answers. No rules here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response, WebSocket
+from pydantic import TypeAdapter
+
+from ucloud_ray.orchestrator import job_query
+from ucloud_ray.orchestrator.errors import BadRequest, Forbidden
+from ucloud_ray.orchestrator.follow_socket import FollowSocket
+from ucloud_ray.orchestrator.items import RenameItem, SessionItem
+from ucloud_ray.orchestrator.orchestrator import Orchestrator
+from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items
+from ucloud_ray.orchestrator.tokens import User
+from ucloud_ray.wire.common import FindByStringId
+from ucloud_ray.wire.jobs import JobSpecification, UserExtendItem
+from ucloud_ray.wire.resources import UpdatedAcl
+
+router = APIRouter(prefix="/api/jobs")
+
+_SPECIFICATIONS = TypeAdapter(list[JobSpecification])
+_IDS = TypeAdapter(list[FindByStringId])
+_EXTENSIONS = TypeAdapter(list[UserExtendItem])
+_SESSIONS = TypeAdapter(list[SessionItem])
+_ACLS = TypeAdapter(list[UpdatedAcl])
+_RENAMES = TypeAdapter(list[RenameItem])
+
+
+@router.post("")
+async def create(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    if request.headers.get("project"):
+        raise Forbidden("You are not a member of this project; leave the Project header out.")
+    specifications = user_items(await _content(request), _SPECIFICATIONS)
+    return answer({"responses": await orchestrator.creation.create(user, specifications)})
+
+
+@router.get("/retrieve")
+async def retrieve(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    query = request.query_params
+    flags, filters = job_query.parse_flags(query), job_query.parse_filters(query)
+    return answer(await orchestrator.reading.retrieve(user, job_query.required(query, "id"), flags, filters))
+
+
+@router.get("/browse")
+async def browse(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return answer(await _browse(orchestrator, user, request.query_params))
+
+
+@router.post("/search")
+async def search(request: Request) -> Response:
+    """K nests the flags, G does not; both are read."""
+    orchestrator, user = _caller(request)
+    content = await _content(request)
+    nested = content.get("flags") or {}
+    if not isinstance(nested, dict):
+        raise BadRequest("flags: must be a JSON object")
+    return answer(await _browse(orchestrator, user, {**content, **nested}))
+
+
+@router.get("/retrieveProducts")
+async def retrieve_products(request: Request) -> Response:
+    orchestrator, _ = _caller(request)
+    wanted = [name for name in request.query_params.get("providers", "").split(",") if name]
+    found = orchestrator.products.by_provider()
+    return answer({"productsByProvider": {name: found[name] for name in found if not wanted or name in wanted}})
+
+
+@router.get("/retrieveUtilization")
+async def retrieve_utilization(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    job_id = job_query.required(request.query_params, "jobId")
+    return answer(await orchestrator.actions.utilization(user, job_id))
+
+
+@router.post("/extend")
+async def extend(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.extend(user, user_items(await _content(request), _EXTENSIONS)))
+
+
+@router.post("/terminate")
+async def terminate(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.terminate(user, user_items(await _content(request), _IDS)))
+
+
+@router.post("/suspend")
+async def suspend(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.suspend(user, user_items(await _content(request), _IDS)))
+
+
+@router.post("/unsuspend")
+async def unsuspend(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.unsuspend(user, user_items(await _content(request), _IDS)))
+
+
+@router.post("/interactiveSession")
+async def interactive_session(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.open_sessions(user, user_items(await _content(request), _SESSIONS)))
+
+
+@router.post("/updateAcl")
+async def update_acl(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return _responses(await orchestrator.actions.update_acl(user, user_items(await _content(request), _ACLS)))
+
+
+@router.post("/rename")
+async def rename(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    await orchestrator.actions.rename(user, user_items(await _content(request), _RENAMES))
+    return answer({})
+
+
+@router.post("/init")
+async def init(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    await orchestrator.actions.init(user)
+    return answer({})
+
+
+@router.websocket("")
+async def follow(socket: WebSocket) -> None:
+    orchestrator: Orchestrator = socket.app.state.orchestrator
+    seconds = orchestrator.settings.ping_seconds
+    await FollowSocket(socket, orchestrator.following, orchestrator.gate, seconds).serve()
+
+
+async def _browse(orchestrator: Orchestrator, user: User, query: Any) -> dict[str, Any]:
+    flags, filters = job_query.parse_flags(query), job_query.parse_filters(query)
+    return await orchestrator.reading.browse(user, flags, filters, job_query.parse_page(query))
+
+
+def _caller(request: Request) -> tuple[Orchestrator, User]:
+    orchestrator: Orchestrator = request.app.state.orchestrator
+    return orchestrator, orchestrator.gate.user(bearer(request))
+
+
+async def _content(request: Request) -> dict[str, Any]:
+    return await read_object(request, request.app.state.orchestrator.settings.max_body_bytes)
+
+
+def _responses(responses: list[Any]) -> Response:
+    return answer({"responses": responses})
