@@ -15,6 +15,7 @@ nobody's running task yet and may be started by whoever comes next; starting twi
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -71,7 +72,10 @@ def _refuse_root(client: DockerClient, spec: TaskSpec) -> None:
 
 def _create_and_start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, config: dict[str, Any]) -> str:
     """Raises `Conflict` when the name is taken."""
-    made = files.make_folders(settings.state_dir, spec.id.name)
+    try:
+        made = files.make_folders(settings.state_dir, spec.id.name)
+    except OSError as error:
+        raise _explain(error, spec) from error
     try:
         container = client.create(spec.id.name, config)
     except (Conflict, RuntimeUnavailable):
@@ -102,7 +106,8 @@ def _start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, conta
     except RuntimeUnavailable:
         raise
     except (DriverError, OSError) as error:
-        client.remove(container)
+        with contextlib.suppress(TaskNotFound):
+            client.remove(container)
         files.remove(settings.state_dir, spec.id.name)
         raise _explain(error, spec) from error
     return container
@@ -115,6 +120,10 @@ def _explain(error: Exception, spec: TaskSpec) -> DriverError:
         return sources.refusal(spec, words.rpartition(_MISSING_SOURCE)[2])
     if isinstance(error, ImageUnavailable):
         return StartFailed(f"The image {spec.image} is not on this machine any more.")
+    if "could not select device driver" in words:
+        return StartFailed(
+            "Docker cannot give GPUs to containers on this machine: install the vendor's container toolkit."
+        )
     if "docker-init" in words:
         return StartFailed("Docker's helper docker-init is missing on this machine: install tini.")
     if isinstance(error, OSError):

@@ -115,6 +115,7 @@ def host_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network: str)
         "Mounts": mounts(spec, etc_folder),
         **_privileges(spec),
         **_limits(spec.limits, host),
+        **_gpus(spec),
     }
 
 
@@ -137,6 +138,15 @@ def _limits(limits: Limits, host: HostFacts) -> dict[str, Any]:
         "PidsLimit": limits.pids,
         "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}],
     }
+
+
+def _gpus(spec: TaskSpec) -> dict[str, Any]:
+    """ENV-38: exactly the devices that were assigned. Never "any two": Docker would give the same two to everybody."""
+    if spec.gpu_count != len(spec.gpu_ids):
+        raise InvalidTask(f"The task was promised {spec.gpu_count} GPUs and was assigned {len(spec.gpu_ids)}.")
+    if not spec.gpu_ids:
+        return {}
+    return {"DeviceRequests": [{"DeviceIDs": list(spec.gpu_ids), "Capabilities": [["gpu"]]}]}
 
 
 def mounts(spec: TaskSpec, etc_folder: Path) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 from runtimes.docker.driver import DockerDriver
 from runtimes.errors import ImageUnavailable, InvalidTask, StartFailed
+from runtimes.settings import DockerSettings
 from runtimes.types import ExitResult, Mount
 from tests.integration.docker.conftest import MakeTask, Run
 from tests.support import images
@@ -161,3 +162,23 @@ async def test_a_container_that_docker_cannot_start_is_taken_away(driver: Docker
     """A failed start leaves nothing behind; the fixtures look."""
     with pytest.raises(StartFailed):
         await driver.start(make_task("true", hostname="h" * 80))
+
+
+async def test_a_gpu_that_docker_cannot_give_is_told(
+    driver: DockerDriver, make_task: MakeTask, api: docker.APIClient
+) -> None:
+    """ENV-38."""
+    if "nvidia" in api.info()["Runtimes"]:
+        pytest.skip("this daemon can give GPUs")
+    with pytest.raises(StartFailed, match="container toolkit"):
+        await driver.start(make_task("true", gpu_count=1, gpu_ids=("0",)))
+
+
+async def test_a_state_folder_that_cannot_be_made_is_a_failed_start(
+    daemon_url: str, make_task: MakeTask, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    driver = DockerDriver(DockerSettings(tmp_path / "file" / "state", base_url=daemon_url))
+    with pytest.raises(StartFailed, match="could not be written"):
+        await driver.start(make_task("true"))
+    await driver.close()

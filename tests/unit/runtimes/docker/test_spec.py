@@ -123,9 +123,17 @@ def test_root_keeps_most_of_dockers_capabilities_and_may_use_setuid_programs() -
     assert "User" not in config(run_as_root=True, user=None)
 
 
+def test_a_task_gets_the_gpus_that_were_assigned_to_it() -> None:
+    """ENV-38."""
+    gpus = host_config(gpu_count=2, gpu_ids=("0", "3"))
+    assert gpus["DeviceRequests"] == [{"DeviceIDs": ["0", "3"], "Capabilities": [["gpu"]]}]
+    assert "DeviceRequests" not in host_config()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        ({"gpu_count": 1}, "promised 1 GPUs and was assigned 0"),
         ({"image": None}, "needs an image"),
         ({"id": TaskId("../x", "7")}, "name of a container"),
         ({"id": TaskId("", "7")}, "name of a container"),
