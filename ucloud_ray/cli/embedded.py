@@ -171,7 +171,9 @@ def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
     resources = node_offer.resources(plan.settings, host, hardware)
     labels = node_offer.labels(plan.settings, host, hardware)
     command = ray_head_command(plan.data, host, resources, labels, port)
-    return [parts.PartSpec("ray", command, environment, lambda: ports.is_open(RAY_HOST, port), stop_seconds=20.0)]
+    # Ray would wait 30 s for its work to move to other machines before it ends; there are none.
+    at_once = environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+    return [parts.PartSpec("ray", command, at_once, lambda: ports.is_open(RAY_HOST, port), stop_seconds=20.0)]
 
 
 def _answers(url: str) -> bool:

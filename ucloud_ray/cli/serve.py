@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 import typer
 
 from ucloud_ray.cli import options, output
-from ucloud_ray.cli.errors import CliError
+from ucloud_ray.cli.errors import CliError, UsageMistake
 from ucloud_ray.cli.settings_of import read_settings
 
 provider = typer.Typer(no_args_is_help=True, help="Only the provider, for a real UCloud/Core.", rich_markup_mode=None)
@@ -27,9 +28,7 @@ def serve_provider(config: options.Config = None, log_level: LogLevel = "info") 
     Example:
       ucloud-ray provider serve --config /etc/ucloud-ray.yaml
     """
-    from ucloud_ray import telemetry
-
-    telemetry.configure_logging("provider", log_level)
+    _configure_logging("provider", log_level)
     settings = read_settings(config)
     if not settings.products:
         raise CliError("the configuration sells nothing", "add `products` (see docs/configuration.md)")
@@ -63,9 +62,7 @@ def serve_orchestrator(config: options.Config = None, log_level: LogLevel = "inf
     Example:
       ucloud-ray orchestrator serve --config ucloud-ray.yaml
     """
-    from ucloud_ray import telemetry
-
-    telemetry.configure_logging("orchestrator", log_level)
+    _configure_logging("orchestrator", log_level)
     settings = read_settings(config)
     from ucloud_ray import bootstrap
 
@@ -81,10 +78,29 @@ def upgrade_database(config: options.Config = None, as_json: options.AsJson = Fa
       ucloud-ray db upgrade --config /etc/ucloud-ray.yaml
     """
     settings = read_settings(config)
-    from ucloud_ray import bootstrap
-
-    revision = bootstrap.upgrade_store(settings)
+    asyncio.run(_upgrade(settings.store_url))
     if as_json:
-        output.show_json({"revision": revision})
+        output.show_json({"upgraded": True})
     else:
-        output.say(f"the database has schema {revision}")
+        output.say("the database has the schema of this version")
+
+
+async def _upgrade(url: str) -> None:
+    """Opening a store brings its schema up to date, or refuses without touching it."""
+    from ucloud_ray.db.errors import StoreError
+    from ucloud_ray.store.open import open_store
+
+    try:
+        store = await open_store(url)
+    except StoreError as error:
+        raise CliError(str(error)) from error
+    await store.close()
+
+
+def _configure_logging(part: str, level: str) -> None:
+    from ucloud_ray import telemetry
+
+    try:
+        telemetry.configure_logging(part, level)
+    except ValueError as error:
+        raise UsageMistake(str(error)) from error

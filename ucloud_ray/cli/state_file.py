@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +68,6 @@ class UpState:
     provider_url: str
     ray_address: str
     parts: dict[str, ProcessMark] = field(default_factory=dict)
-    failure: str = ""
-    """Why the minder gave up; empty while it lives."""
 
 
 def write(data_dir: Path, state: UpState) -> None:
@@ -90,8 +88,7 @@ def read(data_dir: Path) -> UpState | None:
             orchestrator_url=plain["orchestratorUrl"],
             provider_url=plain["providerUrl"],
             ray_address=plain["rayAddress"],
-            parts={name: ProcessMark(**mark) for name, mark in plain["pids"].items()},
-            failure=plain["failure"],
+            parts={name: ProcessMark(mark["pid"], mark["startedAt"]) for name, mark in plain["pids"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -105,6 +102,5 @@ def _to_json(state: UpState) -> dict[str, Any]:
         "orchestratorUrl": state.orchestrator_url,
         "providerUrl": state.provider_url,
         "rayAddress": state.ray_address,
-        "pids": asdict(state)["parts"],
-        "failure": state.failure,
+        "pids": {name: {"pid": mark.pid, "startedAt": mark.started_at} for name, mark in state.parts.items()},
     }

@@ -20,6 +20,8 @@ from ucloud_ray.cli.errors import CliError
 DETACH_SECONDS = 58.0
 """`--detach` has said what is wrong by then, whatever it is."""
 DOWN_SECONDS = 60.0
+PREFIX = "ucloud-ray: "
+"""How `main.run` starts an error."""
 
 
 def up(
@@ -89,8 +91,11 @@ def _wait_until_ready(child: subprocess.Popen[bytes], data: Path, log_file: Path
 
 
 def _last_words(log_file: Path) -> str:
-    lines = parts.tail(log_file, 12)
-    return "\n".join(lines).removeprefix("ucloud-ray: ") or f"it ended without a word; see {log_file}"
+    """The error that the minder ended with, which may be followed by the last lines of a part's log."""
+    lines = parts.tail(log_file, 20)
+    starts = [number for number, line in enumerate(lines) if line.startswith(PREFIX)]
+    message = "\n".join(lines[starts[-1] if starts else 0 :]).removeprefix(PREFIX)
+    return message or f"it ended without a word; see {log_file}"
 
 
 def _show(state: state_file.UpState, as_json: bool) -> None:
