@@ -24,6 +24,7 @@ _NOT_OFFERED = {
     "ingress": "attach public links",
     "private_network": "attach private networks",
     "block_storage": "attach block storage",
+    "license_server": "use licences",
     "workflow": "run workflows",
     "modules": "load software modules",
 }

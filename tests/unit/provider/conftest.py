@@ -75,24 +75,41 @@ def core_headers(sign: Sign) -> dict[str, str]:
     return {"Authorization": f"Bearer {sign()}", "Ucloud-Username": base64.b64encode(b"alice").decode()}
 
 
-@pytest.fixture
-def service() -> RecordingService:
-    return RecordingService()
-
-
-@pytest.fixture
-def follower() -> ScriptedFollower:
-    return ScriptedFollower()
-
-
 @pytest.fixture(scope="session")
 def verifier(keys: Keys) -> TokenVerifier:
     return TokenVerifier(keys.public)
 
 
+@dataclass(frozen=True)
+class World:
+    """Built once, because FastAPI takes its time; the two edges are as new in every test."""
+
+    service: RecordingService
+    follower: ScriptedFollower
+    app: FastAPI
+
+
+@pytest.fixture(scope="session")
+def world(verifier: TokenVerifier) -> World:
+    service, follower = RecordingService(), ScriptedFollower()
+    return World(service, follower, create_app(service, follower, SETTINGS, verifier))
+
+
 @pytest.fixture
-def app(service: RecordingService, follower: ScriptedFollower, verifier: TokenVerifier) -> FastAPI:
-    return create_app(service, follower, SETTINGS, verifier)
+def service(world: World) -> RecordingService:
+    world.service.reset()
+    return world.service
+
+
+@pytest.fixture
+def follower(world: World) -> ScriptedFollower:
+    world.follower.reset()
+    return world.follower
+
+
+@pytest.fixture
+def app(world: World, service: RecordingService, follower: ScriptedFollower) -> FastAPI:
+    return world.app
 
 
 @pytest.fixture

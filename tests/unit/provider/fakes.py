@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ucloud_ray.control.errors import NotFound
@@ -19,6 +19,9 @@ class RecordingService:
     """`calls` holds every call with its arguments, in order."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
         self.calls: list[tuple[str, Any]] = []
         self.failure: Exception | None = None
         """Raised by the next calls when set."""
@@ -82,20 +85,20 @@ class RecordingService:
         return {}
 
 
-@dataclass
 class ScriptedFollower:
-    """Gives out the chunks; then ends, waits for ever or raises."""
+    """Gives out the chunks; then ends, waits for ever (`wait`) or raises."""
 
-    chunks: list[LogChunk] = field(default_factory=list)
-    then: Exception | str = "end"
-    """`end`, `wait`, or an exception."""
-    followed: list[JobRef] = field(default_factory=list)
-    closed: list[JobRef] = field(default_factory=list)
-    """Whoever let go, in any way."""
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.chunks: list[LogChunk] = []
+        self.then: Exception | str = "end"
+        self.followed: list[JobRef] = []
+        self.closed: list[JobRef] = []
+        """Of which jobs a caller let go, in any way."""
 
     async def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
-        import asyncio
-
         self.followed.append(ref)
         try:
             for chunk in self.chunks:

@@ -35,7 +35,7 @@ def _recording(name: str, content: dict[str, Any]) -> Recording:
         request, answer = content["request"], content["response"]
         status, body = answer["status"], json.loads(answer["bodyVerbatim"])
         return Recording(name, request["method"], request["path"], request["bodyVerbatim"].encode(), status, body)
-    bulk = content["body"] if "body" in content else {"items": [content]}
+    bulk = content.get("body", {"items": [content]})
     return Recording(name, "POST", "/ucloud/example/jobs", json.dumps(bulk).encode(), 200, None)
 
 
