@@ -210,7 +210,14 @@ def serve_orchestrator(settings: Settings) -> None:
 
 
 async def _orchestrator(settings: Settings) -> None:
-    raise SystemExit(1)
+    from ucloud_ray.db.errors import StoreError
+    from ucloud_ray.orchestrator.serve import serve
+    from ucloud_ray.orchestrator.settings import orchestrator_settings
+
+    try:
+        await serve(orchestrator_settings(settings))
+    except StoreError as problem:
+        _fail(str(problem))
 
 
 # ------------------------------------------------------------------------------------------------------- common

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
 from ucloud_ray.control.drives import Drives
-from ucloud_ray.domain.job import Backend, EnvRef, Job, Machine
+from ucloud_ray.domain.invocation import final_argv, final_environment
+from ucloud_ray.domain.job import Backend, Job, Machine
 
 LABEL_JOB = "ucloud-ray/job"
 LABEL_RANK = "ucloud-ray/rank"
@@ -31,11 +31,11 @@ class TaskFactory:
     def build(self, job: Job, rank: int) -> TaskSpec:
         """Raises `BadRequest` if a file of the job cannot be found any more (ENV-15)."""
         folder = self.drives.job_folder(job)
-        environment = {**job.spec.launch.environment, **provider_variables(job, rank)}
+        environment = final_environment(job.spec.launch, provider_variables(job, rank))
         return TaskSpec(
             id=task_id(job, rank),
             labels=self._labels(job, rank),
-            argv=tuple(_argument(argument, environment) for argument in job.spec.launch.argv),
+            argv=final_argv(job.spec.launch, environment),
             environment=environment,
             job_folder=folder.path,
             logs=log_paths(self.logs_dir, job.uid, rank),
@@ -144,8 +144,3 @@ def _machine_variables(machine: Machine) -> dict[str, str]:
         "UCLOUD_MACHINE_GPU": str(machine.gpu),
         "UCLOUD_MACHINE_GPU_MODEL": machine.gpu_model,
     }
-
-
-def _argument(argument: str | EnvRef, environment: Mapping[str, str]) -> str:
-    """INV-16; a variable that only the image sets is not known here and is the empty string."""
-    return environment.get(argument.variable, "") if isinstance(argument, EnvRef) else argument
