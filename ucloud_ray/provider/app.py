@@ -32,9 +32,10 @@ def create_app(service: JobService, follower: LogFollower, settings: Settings, v
     )
     catalogue = ConfiguredCatalogue(settings)
     around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes)
-    for call in (*JobCalls(service, catalogue).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()):
+    calls = [*JobCalls(service, catalogue).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()]
+    for call in calls:
         endpoint.add(app, call, around)
     socket = FollowSocket(follower, provider.id, verifier)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)
-    openapi.install(app)
+    openapi.install(app, calls)
     return app

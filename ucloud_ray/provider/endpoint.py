@@ -57,6 +57,11 @@ class Endpoint(Generic[T]):
     errors: tuple[int, ...] = field(default=(400,))
     """Statuses besides 401 and 403, for the documentation."""
 
+    @property
+    def name(self) -> str:
+        """Unique and readable: `POST_jobs_terminate`."""
+        return f"{self.method}_{self.path.replace('/', '_').replace('-', '_')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -73,14 +78,13 @@ def add(app: FastAPI, endpoint: Endpoint[Any], around: Surroundings) -> None:
         f"/ucloud/{around.provider_id}/{endpoint.path}",
         _route(endpoint, around),
         methods=[endpoint.method],
-        name=_call_name(endpoint),
-        operation_id=_call_name(endpoint),
+        name=endpoint.name,
+        operation_id=endpoint.name,
         summary=endpoint.summary,
         response_model=None,
         response_class=JsonResponse,
         responses=_documented_responses(endpoint),
         tags=[endpoint.path.split("/")[0]],
-        openapi_extra={"x-request-type": endpoint.request} if endpoint.request is not None else None,
     )
 
 
@@ -109,11 +113,6 @@ async def _read(request: Request, adapter: TypeAdapter[Any] | None, max_bytes: i
         return Call(None, None, request.query_params, user)
     document = body.parse(await body.read(request, max_bytes))
     return Call(body.validate(adapter, document), document, request.query_params, user)
-
-
-def _call_name(endpoint: Endpoint[Any]) -> str:
-    """Unique and readable: `POST_jobs_terminate`."""
-    return f"{endpoint.method}_{endpoint.path.replace('/', '_').replace('-', '_')}"
 
 
 def _documented_responses(endpoint: Endpoint[Any]) -> dict[int | str, dict[str, Any]]:

@@ -5,39 +5,46 @@ Routes read their bodies themselves, so FastAPI does not see the types of reques
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from ucloud_ray.provider.endpoint import Endpoint
+
 _SCHEMAS = "#/components/schemas/{model}"
+_SECURITY = {"core": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "UCloud/Core's, RS256"}}
 
 
-def install(app: FastAPI) -> None:
+def install(app: FastAPI, endpoints: Sequence[Endpoint[Any]]) -> None:
     """Make `app.openapi()` complete; it is built once, when first asked for."""
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _describe(app)
+            app.openapi_schema = _describe(app, {endpoint.name: endpoint for endpoint in endpoints})
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]  # FastAPI's documented way to change the description
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
+def _describe(app: FastAPI, endpoints: dict[str, Endpoint[Any]]) -> dict[str, Any]:
     description = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    requests = [
-        (call, call.pop("x-request-type"))
-        for path in description["paths"].values()
-        for call in path.values()
-        if "x-request-type" in call
-    ]
-    for call, request in requests:
-        call["requestBody"] = _request_body(request, description["components"]["schemas"])
-    _add_security(description, app)
+    components = description["components"]
+    components["securitySchemes"] = _SECURITY
+    for operation in _operations(description):
+        endpoint = endpoints[operation["operationId"]]
+        if endpoint.request is not None:
+            operation["requestBody"] = _request_body(endpoint.request, components["schemas"])
+        if not endpoint.public:
+            operation["security"] = [{"core": []}]
     return description
+
+
+def _operations(description: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for path in description["paths"].values():
+        yield from path.values()
 
 
 def _request_body(request: Any, schemas: dict[str, Any]) -> dict[str, Any]:
@@ -45,14 +52,3 @@ def _request_body(request: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     for name, definition in schema.pop("$defs", {}).items():
         schemas.setdefault(name, definition)
     return {"required": False, "content": {"application/json": {"schema": schema}}}
-
-
-def _add_security(description: dict[str, Any], app: FastAPI) -> None:
-    description["components"]["securitySchemes"] = {
-        "core": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "RS256, by UCloud/Core"}
-    }
-    guarded = {route.operation_id for route in app.routes if isinstance(route, APIRoute) and 401 in route.responses}
-    for path in description["paths"].values():
-        for call in path.values():
-            if call.get("operationId") in guarded:
-                call["security"] = [{"core": []}]

@@ -48,6 +48,15 @@ class Socket:
             raise Closed
         return json.loads(message["text"])
 
+    async def until_closed(self) -> list[Any]:
+        """What came before the application closed the socket."""
+        frames: list[Any] = []
+        try:
+            while True:
+                frames.append(await self.receive())
+        except Closed:
+            return frames
+
 
 @asynccontextmanager
 async def connect(app: FastAPI, path: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Socket]:

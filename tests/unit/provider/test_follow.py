@@ -15,6 +15,8 @@ from tests.unit.provider.recordings import example, recorded_create
 from tests.unit.provider.sockets import Closed, Denied, connect
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.service import LogChunk
+from ucloud_ray.provider.auth import TokenVerifier
+from ucloud_ray.provider.follow import FollowSocket
 
 SOCKET = "/ucloud/jobs.provider.example/websocket"
 CALL = "jobs.provider.example.follow"
@@ -228,3 +230,28 @@ async def test_a_follow_that_fails_says_so_in_its_last_frame(
     assert (last["type"], last["status"]) == ("response", status)
     assert word in last["payload"]["why"]
     assert "secret" not in str(last)
+
+
+# ------------------------------------------------------------------------------------------------------- time
+
+
+async def test_pings_go_on_while_nothing_is_said(
+    follower: ScriptedFollower, verifier: TokenVerifier, core_headers: dict[str, str]
+) -> None:
+    """LOG-12; in G only this shows the Core that its user has gone."""
+    app = FastAPI()
+    app.add_api_websocket_route(SOCKET, FollowSocket(follower, "example", verifier, ping_seconds=0).serve)
+    async with connect(app, SOCKET, headers=core_headers) as socket:
+        assert [await socket.receive() for _ in range(3)] == [PING] * 3
+
+
+@pytest.mark.parametrize("said", [None, "no frame"])
+async def test_a_caller_who_shows_no_token_in_time_is_put_out(
+    said: str | None, app: FastAPI, follower: ScriptedFollower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ucloud_ray.provider.follow.FIRST_FRAME_SECONDS", 0.0)
+    async with connect(app, SOCKET) as socket:
+        if said is not None:
+            await socket.send(said)
+        assert await socket.until_closed() in ([], [PING])
+    assert follower.followed == []
