@@ -19,41 +19,20 @@ job's next update sent, so that a crash repeats one update at most and never an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from ucloud_ray.control.ports import Clock, JobStore, OutboxRow
-from ucloud_ray.core_client.backoff import Backoff
+from ucloud_ray.core_client.acknowledger import Acknowledger, insist
 from ucloud_ray.core_client.client import CoreClient
 from ucloud_ray.core_client.errors import CoreAuthFailed, CoreError, CoreRefused, CoreUnavailable, CoreUnknownJob
 from ucloud_ray.core_client.lanes import Lane, Lanes
+from ucloud_ray.core_client.timing import Timing
 from ucloud_ray.core_client.wire_format import Item
 from ucloud_ray.domain.ids import JobUid, Millis
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Waits and limits; the defaults are the requirements'."""
-
-    backoff: Backoff = field(default_factory=Backoff)
-    batch: int = 500
-    """Updates in one request (control-api 1)."""
-    second_request_after: float = 0.02
-    """Seconds that a request may take before another one, for other jobs, goes beside it. Below that it is cheaper to
-    let updates gather for the next."""
-    unknown_for: int = 300_000
-    """Milliseconds that the Core must deny a job before it is given up (REC-9, REC-11)."""
-    denials: int = 3
-    """Confirmations in a row that it does not know it (REC-9)."""
-    failures_that_mean_down: int = 3
-    """Updates in a row that failed alone; then it is the Core and not the updates."""
 
 
 class Publisher:
@@ -79,8 +58,7 @@ class Publisher:
         self._ready = asyncio.Event()
         self._told: dict[JobUid, asyncio.Event] = {}
         self._forgotten: set[JobUid] = set()
-        self._accepted: list[tuple[int, Lane | None]] = []
-        self._acknowledgeable = asyncio.Event()
+        self._acknowledger = Acknowledger(store, self._timing.backoff, self._release)
         self._failures = 0
         self._failed_alone = 0
         self._paused_until = 0.0
@@ -115,12 +93,12 @@ class Publisher:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._send_forever(0.0))
             tasks.create_task(self._send_forever(self._timing.second_request_after))
-            tasks.create_task(self._acknowledge_forever())
+            tasks.create_task(self._acknowledger.run())
 
     # ------------------------------------------------------------------------------------------------------ intake
 
     async def _load(self) -> None:
-        pending = await self._insist(self._store.pending_updates)
+        pending = await insist(self._store.pending_updates, self._timing.backoff)
         # Rows that were submitted meanwhile may be among them.
         rows = {row.seq: row for row in (*pending, *self._early)}
         early = {row.seq for row in self._early}
@@ -262,34 +240,21 @@ class Publisher:
         """Nobody sends for a while; these lanes go back."""
         for lane in lanes:
             self._release(lane)
+        self._failed_alone = 0
         now = asyncio.get_running_loop().time()
         if now >= self._paused_until:
             self._failures += 1
-            delay = self._timing.backoff.delay(self._failures)
+            # While it answers at all, some bad updates may be the whole trouble: good ones must not wait for long.
+            delay = self._timing.backoff.delay(self._failures if _down(error) else min(self._failures, 3))
             self._paused_until = now + delay
             log.warning("Updates wait for UCloud/Core", seconds=round(delay, 1), why=str(error))
 
-    # --------------------------------------------------------------------------------------------- acknowledgement
-
     def _finish(self, rows: Sequence[OutboxRow], lane: Lane | None) -> None:
-        """These rows need no more sending: wake who waits for it, and take them off the disk, then release the lane."""
+        """These rows need no more sending: wake who waits for it, take them off the disk, then release the lane."""
         for row in rows:
-            self._accepted.append((row.seq, lane))
+            self._acknowledger.put(row.seq, lane)
             if row.uid is not None and not self._lanes.waits(row.uid) and (event := self._told.pop(row.uid, None)):
                 event.set()
-        if rows:
-            self._acknowledgeable.set()
-
-    async def _acknowledge_forever(self) -> None:
-        while True:
-            await self._acknowledgeable.wait()
-            self._acknowledgeable.clear()
-            accepted, self._accepted = self._accepted, []
-            seqs = [seq for seq, _ in accepted]
-            await self._insist(partial(self._store.acknowledge, seqs))
-            for _, lane in accepted:
-                if lane is not None:
-                    self._release(lane)
 
     def _release(self, lane: Lane) -> None:
         self._lanes.release(lane)
@@ -300,19 +265,6 @@ class Publisher:
             self._ready.set()
         else:
             self._ready.clear()
-
-    async def _insist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Repeat while the store says that this may help (disk full, database gone)."""
-        failures = 0
-        while True:
-            try:
-                return await call()
-            except Exception as error:
-                if not getattr(error, "retryable", False):
-                    raise
-                failures += 1
-                log.warning("The store is not available to the publisher", why=str(error))
-            await asyncio.sleep(self._timing.backoff.delay(failures))
 
 
 def _item(lane: Lane) -> Item:

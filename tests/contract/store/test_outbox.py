@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import Engine, event
 
 from tests.contract.store.jobs import a_job, ended
 from ucloud_ray.control.ports import Change
@@ -101,6 +102,19 @@ async def test_concurrent_commits_all_arrive(store: SqlJobStore) -> None:
     assert [answer[0].job_id for answer in answers] == [job.id for job in jobs]
     assert await store.pending_updates() == [row for answer in answers for row in answer]
     assert await store.active_jobs() == jobs
+
+
+async def test_concurrent_commits_share_transactions(store: SqlJobStore) -> None:
+    """A flush of the disk is what a commit costs; a crowd of jobs must not pay it one by one."""
+    flushes: list[object] = []
+    count = flushes.append
+    event.listen(Engine, "commit", count)
+    try:
+        await asyncio.gather(*(store.commit([Change(a_job(str(n)), (RUNNING,))]) for n in range(50)))
+    finally:
+        event.remove(Engine, "commit", count)
+    assert len(flushes) <= 10
+    assert len(await store.pending_updates()) == 50
 
 
 async def test_a_commit_that_fails_writes_nothing_and_spoils_no_other(store: SqlJobStore) -> None:

@@ -13,7 +13,7 @@ from tests.support.wait import async_wait_until
 from ucloud_ray.control.ports import Change, OutboxRow
 from ucloud_ray.core_client import CoreClient, Publisher
 from ucloud_ray.core_client.backoff import Backoff
-from ucloud_ray.core_client.publisher import Timing
+from ucloud_ray.core_client.timing import Timing
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobUid, Millis
 from ucloud_ray.domain.job import Job, JobState

@@ -11,7 +11,7 @@ from tests.support.fake_core import FakeCore, Fault
 from tests.support.wait import async_wait_until
 from tests.unit.core_client.rig import QUEUED, QUICK, RUNNING, SUCCESS, Rig, job_of, rig_of, text
 from ucloud_ray.control.ports import Change
-from ucloud_ray.core_client.publisher import Timing
+from ucloud_ray.core_client.timing import Timing
 from ucloud_ray.domain.ids import JobId, JobUid
 
 

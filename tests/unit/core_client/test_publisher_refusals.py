@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fake_core import FakeCore
+from tests.support.fake_core import FakeCore, Fault
 from tests.support.wait import async_wait_until
 from tests.unit.core_client.rig import QUEUED, QUICK, RUNNING, SUCCESS, Rig, job_of, rig_of
 from ucloud_ray.control.ports import Change
@@ -45,6 +45,35 @@ async def test_an_update_that_breaks_the_core_backs_off_alone(rig: Rig) -> None:
     assert rig.core.jobs["2"].states == ["IN_QUEUE"]
 
 
+async def test_an_update_that_hangs_the_core_backs_off_alone(rig: Rig) -> None:
+    """D10."""
+    rig.core.poison["2"] = Fault.HANG
+    jobs = await _announce_together(rig)
+    await rig.publisher.told(jobs[0].uid)
+    await rig.publisher.told(jobs[2].uid)
+    assert rig.core.jobs["2"].states == []
+    rig.core.poison.clear()
+    await rig.all_told()
+    assert rig.core.jobs["2"].states == ["IN_QUEUE"]
+
+
+async def test_many_updates_that_break_the_core_do_not_hold_up_a_good_one(rig: Rig) -> None:
+    """D10."""
+    bad = [f"bad{n}" for n in range(6)]
+    rig.core.add(*bad)
+    rig.core.poison.update(dict.fromkeys(bad, 500))
+    rows = await rig.store.commit([Change(job_of(name), (QUEUED,)) for name in bad])
+    rig.publisher.submit(rows)
+    await _requests(rig, 12)
+    good = job_of("1")
+    await rig.announce(good, QUEUED, RUNNING, SUCCESS)
+    await rig.publisher.told(good.uid)
+    assert rig.publisher.backlog()[0] == 6
+    rig.core.poison.clear()
+    await rig.all_told()
+    assert all(rig.core.jobs[name].states == ["IN_QUEUE"] for name in bad)
+
+
 async def test_an_unknown_job_makes_the_others_go_again_one_by_one(rig: Rig) -> None:
     """LC-21."""
     del rig.core.jobs["2"]
@@ -59,9 +88,9 @@ async def test_an_unknown_job_makes_the_others_go_again_one_by_one(rig: Rig) -> 
 async def test_a_job_that_the_core_learns_of_late_gets_its_updates_in_order(rig: Rig) -> None:
     """REC-11: our update overtook the Core's own `create`."""
     await rig.announce(job_of("late"), QUEUED, RUNNING)
-    await _denied(rig, 3)
+    await _requests(rig, 3)
     rig.clock.millis = FIVE_MINUTES - 1
-    await _denied(rig, len(rig.core.requests) + 2)
+    await _requests(rig, len(rig.core.requests) + 2)
     assert rig.unknown == []
     rig.core.add("late")
     await rig.all_told()
@@ -73,7 +102,7 @@ async def test_a_job_that_stays_unknown_for_five_minutes_is_given_up_and_reporte
     """REC-9."""
     job, other = job_of("gone"), job_of("1")
     await rig.announce(job, QUEUED, RUNNING)
-    await _denied(rig, 3)
+    await _requests(rig, 3)
     rig.clock.millis = FIVE_MINUTES
     await rig.publisher.told(job.uid)
     await rig.announce(job, SUCCESS)
@@ -87,7 +116,7 @@ async def test_five_minutes_without_three_denials_do_not_count(rig: Rig) -> None
     """REC-9: three consecutive confirmations."""
     rig.core.faults.extend([404, 503])
     await rig.announce(job_of("gone"), QUEUED)
-    await _denied(rig, 1)
+    await _requests(rig, 1)
     rig.clock.millis = 10 * FIVE_MINUTES
     await async_wait_until(lambda: _true(bool(rig.unknown)), "the job to be given up")
     assert len([request for request in rig.core.requests if request[0]["id"] == "gone"]) >= 4
@@ -97,9 +126,9 @@ async def test_a_job_that_the_core_lists_is_never_given_up(rig: Rig) -> None:
     """A refusal of an update is no proof while the Core itself shows the job."""
     rig.core.poison["1"] = 404
     await rig.announce(job_of("1"), RUNNING)
-    await _denied(rig, 4)
+    await _requests(rig, 4)
     rig.clock.millis = FIVE_MINUTES * 2
-    await _denied(rig, len(rig.core.requests) + 4)
+    await _requests(rig, len(rig.core.requests) + 4)
     assert rig.unknown == []
     rig.core.poison.clear()
     await rig.all_told()
@@ -109,7 +138,7 @@ async def test_a_job_that_the_core_lists_is_never_given_up(rig: Rig) -> None:
 async def test_a_failure_for_a_job_that_nobody_knows_is_dropped_without_a_report(rig: Rig) -> None:
     """REC-12: it is not our job, so nothing of ours is to be stopped."""
     rig.publisher.submit([await rig.store.enqueue(JobId("77"), SUCCESS, rig.clock.now())])
-    await _denied(rig, 1)
+    await _requests(rig, 1)
     rig.clock.millis = FIVE_MINUTES
     await rig.all_told()
     assert rig.unknown == []
@@ -140,7 +169,7 @@ async def _announce_together(rig: Rig, update: Announce = QUEUED) -> list[Job]:
     return jobs
 
 
-async def _denied(rig: Rig, requests: int) -> None:
+async def _requests(rig: Rig, requests: int) -> None:
     await async_wait_until(lambda: _true(len(rig.core.requests) >= requests), f"{requests} requests")
 
 
