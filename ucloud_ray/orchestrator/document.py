@@ -32,6 +32,7 @@ from ucloud_ray.wire.common import NameAndVersion
 BACKENDS = ("DOCKER", "SINGULARITY", "VIRTUAL_MACHINE", "NATIVE")
 _TYPES = ("BATCH", "WEB", "VNC")
 _MAX_CHARACTERS = 1_000_000
+_MAX_DEPTH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,22 @@ def _load(text: str) -> Mapping[str, Any]:
     if len(text) > _MAX_CHARACTERS:
         raise BadRequest("The document is too large for a tool or an application.")
     try:
-        _refuse_aliases(text)
+        _check_shape(text)
         return mapping(yaml.safe_load(text), "document")
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise BadRequest(f"The document is not valid YAML: {' '.join(str(error).split())[:300]}") from error
 
 
-def _refuse_aliases(text: str) -> None:
-    # A few nested aliases unfold to gigabytes, and no document of UCloud uses them.
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise BadRequest("YAML aliases (`*name`) are not allowed in a document.")
+def _check_shape(text: str) -> None:
+    """Looks at the stream of events before anything is built from it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            # A few nested aliases unfold to gigabytes, and no document of UCloud uses them.
+            raise BadRequest("YAML aliases (`*name`) are not allowed in a document.")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise BadRequest("The YAML is nested too deeply for a tool or an application.")
 
 
 def _tool(document: Mapping[str, Any]) -> ToolDocument:

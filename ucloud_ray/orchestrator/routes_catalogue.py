@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 
 from ucloud_ray.orchestrator import job_query
@@ -41,7 +43,9 @@ async def upload(request: Request) -> Response:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise BadRequest("The document is not UTF-8 text.") from error
-    await orchestrator.catalogue.add(parse_document(text), user.name)
+    # Reading a large document takes seconds; jobs must not wait for it.
+    document = await asyncio.to_thread(parse_document, text)
+    await orchestrator.catalogue.add(document, user.name)
     return answer({})
 
 

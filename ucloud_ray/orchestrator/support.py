@@ -71,8 +71,8 @@ class SupportLoop:
             return None
 
     def _take(self, answer: Any) -> None:
-        entries = answer.get("responses") if isinstance(answer, dict) else None
         try:
-            self._products.replace_support(self._client.id, entries or [])
+            # An empty list is left out by G's serialiser, so a missing one withdraws everything too.
+            self._products.replace_support(self._client.id, answer.get("responses") or [])
         except (ValidationError, TypeError, AttributeError) as error:
             _log.warning("the provider's answer to jobs/retrieveProducts cannot be read, the old one stands: %s", error)

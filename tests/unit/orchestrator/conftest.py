@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +74,22 @@ def provider() -> FakeProvider:
     return FakeProvider()
 
 
+@pytest.fixture(scope="session")
+def used_data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys and an empty database, made once: a key pair and the migrations take longer than a test."""
+    data_dir = tmp_path_factory.mktemp("data")
+
+    async def make() -> None:
+        async with running(OrchestratorSettings(data_dir=data_dir, catalogue=()), FakeProvider()):
+            pass
+
+    asyncio.run(make())
+    return data_dir
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> OrchestratorSettings:
+def settings(tmp_path: Path, used_data_dir: Path) -> OrchestratorSettings:
+    shutil.copytree(used_data_dir, tmp_path, dirs_exist_ok=True)
     return OrchestratorSettings(
         data_dir=tmp_path,
         provider_url="http://provider.example.com",

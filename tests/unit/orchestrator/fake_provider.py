@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class FakeProvider:
     asked: list[Asked] = field(default_factory=list)
     hang: set[str] = field(default_factory=set)
     """Paths that are never answered."""
+    before_answer: Callable[[Asked], Awaitable[None]] | None = None
     support: list[dict[str, Any]] = field(default_factory=lambda: [support_entry()])
 
     def app(self) -> Starlette:
@@ -69,6 +70,8 @@ class FakeProvider:
         self.asked.append(asked)
         if path in self.hang:
             await asyncio.Event().wait()
+        if self.before_answer:
+            await self.before_answer(asked)
         planned = self.answers.get(path)
         if planned:
             return (planned.pop(0) if len(planned) > 1 else planned[0])(asked)

@@ -1,0 +1,292 @@
+"""Following a job over real sockets, between a real server and a fake provider (end-user-api 7, W19, O13)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+import pytest
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+from tests.unit.orchestrator.conftest import Setup, example, running
+from tests.unit.orchestrator.fake_provider import FakeProvider, support_entry
+from ucloud_ray.orchestrator import tokens
+from ucloud_ray.orchestrator.credentials import issue_user_token
+from ucloud_ray.orchestrator.serve import uvicorn_server
+from ucloud_ray.orchestrator.settings import OrchestratorSettings
+
+Script = Callable[[ServerConnection, dict[str, Any]], Awaitable[None]]
+PING = orjson.dumps({"ping": "pong"}).decode()
+
+
+@dataclass
+class Followed:
+    setup: Setup
+    url: str
+    output: ScriptedOutput
+
+    def request(self, job_id: str, **changes: Any) -> dict[str, Any]:
+        token = issue_user_token(self.setup.data_dir, "user")
+        frame = {"call": "jobs.follow", "streamId": "7", "payload": {"id": job_id}, "bearer": token, "project": None}
+        return frame | changes
+
+    @contextlib.asynccontextmanager
+    async def following(self, job_id: str, **changes: Any) -> AsyncIterator[ClientConnection]:
+        async with connect(self.url, proxy=None) as socket:
+            await socket.send(orjson.dumps(self.request(job_id, **changes)), text=True)
+            yield socket
+
+
+class ScriptedOutput:
+    """The provider's follow socket: runs `script` for every connection."""
+
+    def __init__(self) -> None:
+        self.script: Script = ended
+        self.connections: list[ServerConnection] = []
+        self.requests: list[dict[str, Any]] = []
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, socket: ServerConnection) -> None:
+        self.connections.append(socket)
+        request = orjson.loads(await socket.recv())
+        self.requests.append(request)
+        await self.script(socket, request)
+
+
+async def ended(socket: ServerConnection, request: dict[str, Any]) -> None:
+    await send(socket, request, "response", status=200)
+
+
+async def send(socket: ServerConnection, request: dict[str, Any], kind: str = "message", **fields: Any) -> None:
+    status = fields.pop("status", None)
+    payload = {"streamId": "s", "rank": 0, "stdout": None, "stderr": None, **fields}
+    frame = {"type": kind, "streamId": request["streamId"], "payload": payload}
+    await socket.send(orjson.dumps(frame if status is None else frame | {"status": status}), text=True)
+
+
+@contextlib.asynccontextmanager
+async def followed(settings: OrchestratorSettings, provider: FakeProvider) -> AsyncIterator[Followed]:
+    output = ScriptedOutput()
+    async with serve(output, "127.0.0.1", 0) as sockets:
+        port = next(iter(sockets.sockets)).getsockname()[1]
+        here = replace(settings, listen="127.0.0.1:0", provider_url=f"http://127.0.0.1:{port}")
+        async with running(here, provider) as setup, listening(uvicorn_server(setup.orchestrator)) as ours:
+            yield Followed(setup, f"ws://127.0.0.1:{ours}/api/jobs", output)
+
+
+@contextlib.asynccontextmanager
+async def listening(server: uvicorn.Server) -> AsyncIterator[int]:
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        await server.shutdown()
+
+
+@pytest.fixture
+async def follow(settings: OrchestratorSettings, provider: FakeProvider) -> AsyncIterator[Followed]:
+    async with followed(replace(settings, follow_drain_seconds=0.3), provider) as made:
+        yield made
+
+
+async def frame(socket: ClientConnection) -> dict[str, Any]:
+    received: dict[str, Any] = orjson.loads(await asyncio.wait_for(socket.recv(), 10))
+    return received
+
+
+async def rest(socket: ClientConnection) -> list[dict[str, Any]]:
+    """Everything up to and with the `response` frame."""
+    frames = [await frame(socket)]
+    while frames[-1]["type"] != "response":
+        frames.append(await frame(socket))
+    return frames
+
+
+def kinds(payload: dict[str, Any]) -> set[str]:
+    return {name for name in ("updates", "log", "newStatus", "initialJob") if payload.get(name)}
+
+
+async def test_a_job_is_followed_from_the_queue_to_its_end_as_documented(follow: Followed) -> None:
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await socket.send(PING)
+        await socket.send("not json")
+        await follow.output.go_on.wait()
+        await send(socket, request, stdout="GNU bash\n")
+        await send(socket, request, stderr="warning", channel=None)
+        await ended(socket, request)
+
+    follow.output.script = script
+    documented = [entry["frame"]["payload"] for entry in example("user-follow.frames") if entry["from"] == "server"]
+    job_id = await follow.setup.create()
+    async with follow.following(job_id) as socket:
+        first = await frame(socket)
+        assert (first["type"], first["streamId"]) == ("message", "7")
+        assert set(first["payload"]["newStatus"]) == set(documented[0]["newStatus"])
+        assert first["payload"]["newStatus"]["state"] == "IN_QUEUE"
+        assert first["payload"]["initialJob"]["id"] == job_id
+        assert (first["payload"]["updates"], first["payload"]["log"]) == ([], [])
+
+        await follow.setup.update(job_id, state="RUNNING", status="The job is now running")
+        second = (await frame(socket))["payload"]
+        assert second["newStatus"]["resolvedApplication"]["metadata"]["name"] == "a-batch-application"
+        timestamp = {"timestamp": second["updates"][0]["timestamp"]}
+        assert second["updates"] == [documented[1]["updates"][0] | timestamp]
+        assert second["log"] == []
+
+        follow.output.go_on.set()
+        logs = [(await frame(socket))["payload"]["log"] for _ in range(2)]
+        assert logs == [
+            [{"rank": 0, "stdout": "GNU bash\n", "stderr": None}],
+            [{"rank": 0, "stdout": None, "stderr": "warning"}],
+        ]
+        await follow.setup.update(job_id, state="SUCCESS", status="The job is no longer running")
+        last, response = await rest(socket)
+        assert last["payload"]["newStatus"]["state"] == "SUCCESS"
+        assert response == {"type": "response", "streamId": "7", "status": 200, "payload": documented[-1]}
+
+
+async def test_the_provider_is_asked_once_with_token_user_and_job(follow: Followed) -> None:
+    job_id = await follow.setup.create()
+    await follow.setup.update(job_id, state="SUCCESS")
+    async with follow.following(job_id) as socket:
+        await rest(socket)
+    ((connection,), (request,)) = follow.output.connections, follow.output.requests
+    assert connection.request is not None
+    assert connection.request.path == "/ucloud/jobs.provider.example/websocket?usernameHint=dXNlcg=="
+    assert connection.request.headers["Authorization"].startswith("Bearer ")
+    assert request["call"] == "jobs.provider.example.follow"
+    assert (request["payload"]["type"], request["payload"]["job"]["id"]) == ("init", job_id)
+
+
+async def test_output_of_an_ended_job_is_replayed(follow: Followed) -> None:
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="old")
+        await send(socket, request, "response", status=200, stdout="last words")
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    await follow.setup.update(job_id, state="FAILURE")
+    async with follow.following(job_id) as socket:
+        frames = await rest(socket)
+    texts = [entry["stdout"] for one in frames for entry in one["payload"]["log"]]
+    assert texts == ["old", "last words"]
+    assert frames[-1]["status"] == 200
+
+
+async def test_a_provider_that_never_ends_its_stream_does_not_hold_the_user(follow: Followed) -> None:
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="x")
+        await socket.wait_closed()
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    await follow.setup.update(job_id, state="SUCCESS")
+    async with follow.following(job_id) as socket:
+        assert (await rest(socket))[-1]["status"] == 200
+
+
+async def test_a_broken_stream_of_a_running_job_closes_the_socket_so_that_the_client_comes_again(
+    follow: Followed,
+) -> None:
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="half")
+        await socket.close(1001)
+
+    follow.output.script = script
+    async with follow.following(await follow.setup.create()) as socket:
+        assert kinds((await frame(socket))["payload"]) == {"initialJob", "newStatus"}
+        assert kinds((await frame(socket))["payload"]) == {"log"}
+        with pytest.raises(ConnectionClosed) as closed:
+            await frame(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012
+
+
+async def test_a_stream_that_breaks_at_the_end_of_the_job_still_ends_well(follow: Followed) -> None:
+    async def script(socket: ServerConnection, _: dict[str, Any]) -> None:
+        await socket.close(1001)
+        follow.output.go_on.set()
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    async with follow.following(job_id) as socket:
+        await frame(socket)
+        await follow.output.go_on.wait()
+        await follow.setup.update(job_id, state="SUCCESS")
+        frames = await rest(socket)
+    assert [one["type"] for one in frames] == ["message", "response"]
+
+
+async def test_a_job_without_log_support_is_followed_by_its_states_alone(
+    settings: OrchestratorSettings, provider: FakeProvider
+) -> None:
+    provider.support = [support_entry(docker={"enabled": True})]
+    async with followed(settings, provider) as follow:
+        job_id = await follow.setup.create()
+        async with follow.following(job_id) as socket:
+            await frame(socket)
+            await follow.setup.update(job_id, state="SUCCESS")
+            frames = await rest(socket)
+        assert [one["type"] for one in frames] == ["message", "response"]
+        assert follow.output.connections == []
+
+
+async def test_what_cannot_be_followed_is_answered_with_its_status(follow: Followed) -> None:
+    job_id = await follow.setup.create()
+    provider_token = tokens.provider_token(follow.setup.orchestrator.keys, "example")
+    bob = issue_user_token(follow.setup.data_dir, "bob")
+    wrong: list[tuple[int, dict[str, Any]]] = [
+        (401, {"bearer": None}),
+        (401, {"bearer": "x.y.z"}),
+        (403, {"bearer": provider_token}),
+        (404, {"bearer": bob}),
+        (404, {"payload": {"id": "4711"}}),
+        (404, {"call": "jobs.something"}),
+        (400, {"payload": {"id": 5}}),
+    ]
+    async with connect(follow.url, proxy=None) as socket:
+        for text in ("{", "[]", "{}", '{"call": 1, "streamId": "x"}'):  # discarded
+            await socket.send(text)
+        for status, changes in wrong:
+            await socket.send(orjson.dumps(follow.request(job_id, **changes)), text=True)
+            answer = await frame(socket)
+            assert (answer["type"], answer["streamId"], answer["status"]) == ("response", "7", status)
+            assert answer["payload"]["why"]
+    assert follow.output.connections == []
+
+
+async def test_one_socket_carries_several_streams(follow: Followed) -> None:
+    jobs = [await follow.setup.create() for _ in range(2)]
+    for job_id in jobs:
+        await follow.setup.update(job_id, state="SUCCESS")
+    async with connect(follow.url, proxy=None) as socket:
+        for job_id in jobs:
+            await socket.send(orjson.dumps(follow.request(job_id, streamId=f"of-{job_id}")), text=True)
+        frames = await rest(socket) + await rest(socket)
+    ends = {one["streamId"]: one["status"] for one in frames if one["type"] == "response"}
+    assert ends == {f"of-{job_id}": 200 for job_id in jobs}
+
+
+async def test_a_user_who_leaves_ends_the_provider_stream(follow: Followed) -> None:
+    left = asyncio.Event()
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="x")
+        await socket.wait_closed()
+        left.set()
+
+    follow.output.script = script
+    async with follow.following(await follow.setup.create()) as socket:
+        await frame(socket)
+        await frame(socket)
+    await asyncio.wait_for(left.wait(), 10)
