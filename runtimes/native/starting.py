@@ -51,7 +51,7 @@ class Starter:
             try:
                 await self._launch(folder, opened)
             except Exception:
-                await self._threads.run(_undo, spec, folder)
+                await self._undo(spec, folder)
                 raise
 
     def _claim(self, spec: TaskSpec, folder: TaskFolder, files: ExitStack) -> list[int]:
@@ -72,7 +72,7 @@ class Starter:
             # After the folder, which names the control groups: what exists can always be found and removed.
             self._limits.create(spec)
         except OSError:
-            _undo(spec, folder)
+            _is_undone(spec, folder)
             raise
 
     async def _launch(self, folder: TaskFolder, files: list[int]) -> None:
@@ -94,6 +94,14 @@ class Starter:
             raise StartFailed(f"{folder.name} was destroyed while it was being started")
         raise StartFailed(f"the process could not be started: {answer['error']}")
 
+    async def _undo(self, spec: TaskSpec, folder: TaskFolder) -> None:
+        """Leave nothing. A waiter that reported its failure may need a moment to leave and let go of the folder."""
+        deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+        while time.monotonic() < deadline:
+            if await self._threads.run(_is_undone, spec, folder):
+                return
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
     async def another_started_it(self, folder: TaskFolder) -> bool:
         """Wait until it is clear whether the task was started. Raises `RuntimeUnavailable` if that takes too long."""
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
@@ -111,11 +119,15 @@ def _is_started(spec: TaskSpec, folder: TaskFolder) -> bool:
     return folder.belongs_to(spec.id.incarnation) and folder.started() is not None
 
 
-def _undo(spec: TaskSpec, folder: TaskFolder) -> None:
-    """Leave nothing of a start that failed; unless somebody else's succeeded, or is still under way."""
+def _is_undone(spec: TaskSpec, folder: TaskFolder) -> bool:
+    """One attempt. Nothing is to be undone if somebody else's start succeeded; False while a waiter is at it."""
     task = folder.task_of(spec.id)
-    if task is not None and folder.started() is None and folder.remove():
-        cgroup.remove([Path(group) for group in task["cgroups"]])
+    if task is None or folder.started() is not None:
+        return True
+    if not folder.remove():
+        return False
+    cgroup.remove([Path(group) for group in task["cgroups"]])
+    return True
 
 
 def _open_files(spec: TaskSpec, files: ExitStack) -> list[int]:

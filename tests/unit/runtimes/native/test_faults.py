@@ -188,6 +188,22 @@ async def test_a_task_that_is_destroyed_while_its_waiter_is_on_the_way_is_not_st
     assert spec.logs.stdout.read_text() == ""
 
 
+async def test_a_launch_that_is_asked_for_twice_runs_once(
+    driver: NativeDriver, folder: TaskFolder, tmp_path: Path
+) -> None:
+    """REC-3: the answer to the first was lost, and the task has ended meanwhile."""
+    spec = a_spec(tmp_path, "echo ran")
+    await driver.wait(await driver.start(spec))
+    await async_wait_until(lambda: asyncio.to_thread(lambda: not folder.is_locked()), "the waiter to leave")
+    opened = [os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder)]
+    opened += [os.open(path, os.O_APPEND | os.O_WRONLY) for path in (spec.logs.stdout, spec.logs.stderr)]
+    answer = await driver._launcher.request(opened)
+    for file in opened:
+        os.close(file)
+    assert answer["outcome"] == "again"
+    assert spec.logs.stdout.read_text() == "ran\n"
+
+
 async def test_a_start_that_fails_leaves_nothing(
     driver: NativeDriver, folder: TaskFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
