@@ -13,6 +13,10 @@ from ucloud_ray.wire.common import to_wire
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
 
+_MAY_ALLOW_RESTART = (JobState.SUCCESS, JobState.FAILURE, JobState.SUSPENDED)
+"""K answers 400 to `allowRestart` with another state, also with EXPIRED, where LC-14 has it false (control-api 4.1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One update of one job. `again`: it may have been applied already (LC-21)."""
@@ -47,7 +51,7 @@ def update_item(item: Item) -> dict[str, Any]:
         output_folder=update.output_folder,
         expected_different_state=_only_if_different(item) or None,
         new_time_allocation=update.new_time_allocation,
-        allow_restart=update.allow_restart,
+        allow_restart=update.allow_restart if update.state in _MAY_ALLOW_RESTART else None,
     )
     wire = to_wire(JobUpdateItem(id=item.job_id, update=model))
     # K does not know this field, and for G null is "unchanged".

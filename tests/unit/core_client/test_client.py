@@ -48,11 +48,20 @@ def test_an_update_has_every_field_of_the_documented_example() -> None:
     }
 
 
-def test_an_update_carries_folder_time_and_restart() -> None:
-    update = Announce(status="more", output_folder="/1/x", new_time_allocation=7_200_000, allow_restart=False)
+def test_an_update_carries_folder_and_time() -> None:
+    update = Announce(status="more", output_folder="/1/x", new_time_allocation=7_200_000)
     wire = update_item(Item(JobId("1"), update))["update"]
-    assert (wire["outputFolder"], wire["newTimeAllocation"], wire["allowRestart"]) == ("/1/x", 7_200_000, False)
-    assert wire["state"] is None
+    assert (wire["outputFolder"], wire["newTimeAllocation"], wire["state"]) == ("/1/x", 7_200_000, None)
+
+
+@pytest.mark.parametrize(
+    ("state", "sent"),
+    [(JobState.SUCCESS, False), (JobState.FAILURE, False), (JobState.SUSPENDED, False), (JobState.EXPIRED, None)],
+)
+def test_restart_is_told_only_with_states_that_the_old_core_takes_it_with(state: JobState, sent: bool | None) -> None:
+    """Control-api 4.1: 400 otherwise, also for EXPIRED, whatever LC-14 says of it."""
+    wire = update_item(Item(JobId("1"), Announce(state=state, allow_restart=False)))["update"]
+    assert wire["allowRestart"] is sent
 
 
 @pytest.mark.parametrize(
