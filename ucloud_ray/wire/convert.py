@@ -32,9 +32,9 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
     """Raises `ConversionRefused`."""
     specification = job.specification
     application, tool = _application(job)
-    _check(job, application, tool, catalogue)
-    machine = catalogue.machine(specification.product)
-    assert machine is not None  # checked above
+    refusals.check_identity(job)
+    machine = refusals.require_machine(specification, catalogue)
+    _check(specification, application, tool, catalogue)
     time = specification.time_allocation
     return JobSpec(
         owner=Owner(job.owner.created_by, job.owner.project),
@@ -76,10 +76,9 @@ def _application(job: Job) -> tuple[Application, ToolDescription]:
     return application, tool.description
 
 
-def _check(job: Job, application: Application, tool: ToolDescription, catalogue: Catalogue) -> None:
-    specification = job.specification
-    refusals.check_identity(job)
-    refusals.check_product(specification, catalogue)
+def _check(
+    specification: JobSpecification, application: Application, tool: ToolDescription, catalogue: Catalogue
+) -> None:
     refusals.check_backend(tool)
     refusals.check_replicas(specification, application, tool.backend)
     refusals.check_time(specification)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ucloud_ray.domain.job import Machine
 from ucloud_ray.domain.requests import MAX_ALLOCATION
 from ucloud_ray.wire.applications import Application, ToolDescription
 from ucloud_ray.wire.catalogue import Catalogue
@@ -48,13 +49,15 @@ def check_identity(job: Job) -> None:
         raise ConversionRefused("The job says nothing about its owner")
 
 
-def check_product(specification: JobSpecification, catalogue: Catalogue) -> None:
-    """SCH-4, provider-api 6.1."""
+def require_machine(specification: JobSpecification, catalogue: Catalogue) -> Machine:
+    """The machine that the job asks for (SCH-4, provider-api 6.1)."""
     product = specification.product
     if product.provider != catalogue.provider_id:
         raise ConversionRefused(f"The machine {product.id!r} belongs to another provider; choose one of this provider")
-    if catalogue.machine(product) is None:
+    machine = catalogue.machine(product)
+    if machine is None:
         raise ConversionRefused(f"This provider has no machine {product.id!r} ({product.category}); choose another one")
+    return machine
 
 
 def check_replicas(specification: JobSpecification, application: Application, backend: str) -> None:

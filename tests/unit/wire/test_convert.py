@@ -1,0 +1,192 @@
+"""From the Core's job to what runs (`wire.convert`). What is refused, and how, is in `provider/test_bad_input`."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ucloud_ray.domain.ids import ProductId
+from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner
+from ucloud_ray.settings import DriveOwner, DriveSettings, PolicySettings, ProductSettings, Settings
+from ucloud_ray.wire.catalogue import ConfiguredCatalogue
+from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
+from ucloud_ray.wire.jobs import Job
+
+DATA = Path(__file__).parents[2] / "data"
+PRODUCTS = (
+    ProductSettings("cpu-1", "cpu", cpu=1.5, memory_in_gigs=4, gpu=1, cpu_model="fast"),
+    ProductSettings("vm-1", "vm"),
+)
+DRIVES = (DriveSettings("87", "Member Files: alice", Path("/srv/87"), DriveOwner("user", "alice")),)
+
+
+def _settings(**policy: Any) -> Settings:
+    return Settings(products=PRODUCTS, drives=DRIVES, policy=PolicySettings(**policy))
+
+
+def _document(name: str = "POST_jobs_create") -> dict[str, Any]:
+    content = json.loads((DATA / "observed" / f"{name}.json").read_text())
+    found: dict[str, Any] = content["request"]["body"]["items"][0] if "request" in content else content
+    return found
+
+
+def _spec(document: dict[str, Any], **policy: Any) -> JobSpec:
+    return job_spec(Job.model_validate(document), ConfiguredCatalogue(_settings(**policy)))
+
+
+def _description(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = document["status"]["resolvedApplication"]["invocation"]["tool"]["tool"]["description"]
+    return found
+
+
+def test_a_recorded_job_becomes_what_it_asks_for() -> None:
+    spec = _spec(_document())
+    assert (spec.owner, spec.backend, spec.replicas) == (
+        Owner("alice", "29dcbad4-40f8-4229-8651-975e64665312"), Backend.DOCKER, 1,
+    )  # fmt: skip
+    assert (spec.application_name, spec.application_version, spec.application_title) == (
+        "batch-app", "1.0", "Batch app",
+    )  # fmt: skip
+    assert (spec.name, spec.time_allocation, spec.restart_on_exit) == ("my job", 3_600_000, False)
+    launch = spec.launch
+    assert launch.image == "docker.io/library/debian:12"
+    assert launch.argv == ("echo", "--message", "hello world", "-n5", "-n0.5", "end", EnvRef("HOME"))
+    assert launch.environment == {"MYENV": "hello world"}
+    assert (launch.change_working_directory, launch.run_as_root, launch.mounts) == (False, True, ())
+
+
+def test_the_size_of_the_machine_is_what_we_configured() -> None:
+    """SCH-1, SCH-2: the job's own copy of the product says 1 core."""
+    assert _spec(_document()).machine == Machine(
+        ProductId("cpu-1", "cpu", "example"), 1500, 4_000_000_000, 1, cpu_model="fast"
+    )
+
+
+def test_no_time_allocation_means_no_end() -> None:
+    """TIME-1."""
+    assert _spec(_document("create-time-null")).time_allocation is None
+
+
+def test_files_of_parameters_and_resources_are_mounted_and_named_as_the_job_sees_them() -> None:
+    """ENV-11, ENV-12, ENV-14, INV-29."""
+    document = _document()
+    document["specification"]["parameters"]["infile"] = {"type": "file", "path": "/87/in/f.txt", "readOnly": True}
+    document["specification"]["resources"] = [
+        {"type": "file", "path": "/87"},
+        {"type": "file", "path": "/87/ro/data", "readOnly": True, "mountPath": "/mnt/ro"},
+    ]
+    document["specification"]["openedFile"] = "/87/other/x.txt"
+    invocation = document["status"]["resolvedApplication"]["invocation"]
+    invocation["invocation"] = [{"type": "var", "variableNames": ["infile"]}]
+    launch = _spec(document).launch
+    assert launch.mounts == (
+        MountRequest("/87", "/work/alice", False),
+        MountRequest("/87/in/f.txt", "/work/f.txt", True),
+        MountRequest("/87/ro/data", "/mnt/ro", True),
+    )
+    assert launch.argv == ("/work/f.txt",)
+    assert launch.environment["UCLOUD_OPEN_WITH_FILE"] == "/work/alice/other/x.txt"
+
+
+def test_an_opened_file_that_the_job_does_not_see_is_left_out() -> None:
+    """RES-24."""
+    document = _document()
+    document["specification"]["openedFile"] = "/99/x.txt"
+    assert "UCLOUD_OPEN_WITH_FILE" not in _spec(document).launch.environment
+
+
+def test_a_process_gets_the_providers_own_paths_and_no_image() -> None:
+    """INV-30."""
+    document = _document()
+    _description(document)["backend"] = "NATIVE"
+    document["specification"]["parameters"]["infile"] = {"type": "file", "path": "/87/./in/f.txt/"}
+    invocation = document["status"]["resolvedApplication"]["invocation"]
+    invocation["invocation"] = [{"type": "word", "word": "cat"}, {"type": "var", "variableNames": ["infile"]}]
+    spec = _spec(document)
+    assert (spec.backend, spec.launch.image, spec.launch.mounts) == (Backend.NATIVE, None, ())
+    assert spec.launch.argv == ("cat", "/srv/87/in/f.txt")
+
+
+def test_a_process_without_a_program_is_refused() -> None:
+    document = _document()
+    _description(document)["backend"] = "NATIVE"
+    document["status"]["resolvedApplication"]["invocation"]["invocation"] = None
+    with pytest.raises(ConversionRefused, match="which program"):
+        _spec(document)
+
+
+def test_a_process_that_needs_modules_is_refused() -> None:
+    """ENV-30."""
+    document = _document()
+    _description(document).update(backend="NATIVE", requiredModules=["gcc"])
+    with pytest.raises(ConversionRefused, match="modules"):
+        _spec(document)
+
+
+def test_a_container_without_a_command_runs_what_its_image_says() -> None:
+    """INV-27."""
+    document = _document()
+    document["status"]["resolvedApplication"]["invocation"]["invocation"] = []
+    assert _spec(document).launch.argv == ()
+
+
+def test_a_machine_boots_its_image_and_gets_no_command() -> None:
+    """ENV-26."""
+    spec = _spec(_document("create-vm"))
+    assert (spec.backend, spec.launch.argv, spec.launch.environment) == (Backend.VIRTUAL_MACHINE, (), {})
+    assert spec.launch.image
+
+
+@pytest.mark.parametrize(("image", "container", "expected"), [("", "old:1", "old:1"), ("new:1", "old:1", "new:1")])
+def test_the_older_name_of_the_image_counts_when_the_newer_is_empty(image: str, container: str, expected: str) -> None:
+    """ENV-53."""
+    document = _document()
+    _description(document).update(image=image, container=container)
+    assert _spec(document).launch.image == expected
+
+
+def test_what_the_application_does_not_say_about_its_container_is_the_default() -> None:
+    """INV-44."""
+    document = _document()
+    document["status"]["resolvedApplication"]["invocation"]["container"] = None
+    launch = _spec(document).launch
+    assert (launch.change_working_directory, launch.run_as_root) == (True, False)
+
+
+def test_several_nodes_are_several_replicas() -> None:
+    assert _spec(_document("create-replicas-2")).replicas == 2
+
+
+def test_restart_on_exit_is_accepted_or_refused_by_policy() -> None:
+    """LC-28."""
+    document = _document()
+    document["specification"]["restartOnExit"] = True
+    assert _spec(document).restart_on_exit
+    with pytest.raises(ConversionRefused, match="restart"):
+        _spec(document, restart_on_exit="reject")
+
+
+def test_values_of_undeclared_parameters_are_ignored() -> None:
+    """INV-3; G adds `ucMetricSampleRate` to every job."""
+    document = _document()
+    document["specification"]["parameters"]["undeclared"] = {"type": "ingress", "id": "1"}
+    assert _spec(document) == _spec(_document())
+
+
+def test_what_must_not_be_kept_is_taken_out_of_a_copy() -> None:
+    document = _document()
+    secret = {"type": "api_server", "token": "hunter2"}
+    file = {"type": "file", "path": "/87/a"}
+    document["specification"]["resources"] = [secret, file]
+    kept = without_secrets(document)
+    assert kept["specification"]["resources"] == [file]
+    assert document["specification"]["resources"] == [secret, file]
+    assert kept["status"] == document["status"]
+
+
+def test_a_refusal_survives_pickling() -> None:
+    assert pickle.loads(pickle.dumps(ConversionRefused("why"))).why == "why"
