@@ -134,6 +134,15 @@ async def test_a_task_starts_in_its_job_folder_with_nothing_to_read(real_kit: Dr
     assert (spec.job_folder / "result.txt").read_text() == "made\n"
 
 
+async def test_a_task_cannot_gain_privileges_and_hears_every_signal(real_kit: DriverKit, real_driver: Driver) -> None:
+    """ENV-34, D12. Signals that we ignore or block ourselves would be ignored or blocked in the task too."""
+    spec = real_kit.make_spec(("cat", "/proc/self/status"))
+    await real_driver.wait(await real_driver.start(spec))
+    status = dict(line.split(":", 1) for line in stdout(spec).splitlines())
+    assert status["NoNewPrivs"].strip() == "1"
+    assert int(status["SigIgn"], 16) == int(status["SigBlk"], 16) == 0
+
+
 async def test_what_a_program_leaves_running_ends_with_it(real_kit: DriverKit, real_driver: Driver) -> None:
     """An ended task writes no more: its log files are final. Also for one that made a session of its own."""
     script = "(while :; do echo tick; sleep 0.01; done) & setsid sleep 1000 & exit 5"

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -266,6 +267,54 @@ async def test_usage_without_control_groups_sums_over_the_processes(driver: Nati
     usage = await driver.usage(handle)
     assert usage.memory_bytes > 0
     assert usage.processes >= 2
+
+
+LAUNCH_WITHOUT_A_READER = """
+import os, sys
+from runtimes.native import launcher
+launcher.signal.signal(launcher.signal.SIGPIPE, launcher.signal.SIG_IGN)
+reader, writer = os.pipe()
+os.close(reader)
+launcher.become_waiter([int(number) for number in sys.argv[1:]], writer, [])
+"""
+
+
+async def test_a_launch_whose_launcher_died_before_the_report_is_a_good_launch(
+    driver: NativeDriver, folder: TaskFolder, tmp_path: Path
+) -> None:
+    """What was started is not killed by a report that nobody reads."""
+    spec = a_spec(tmp_path, "echo ran; exit 7")
+    folder.create(plan.describe(spec, (), folder.folder / "etc", {"PATH": plan.SEARCH_PATH}, 0.0), {})
+    opened = [os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder)]
+    opened += [os.open(path, os.O_CREAT | os.O_WRONLY, 0o600) for path in (spec.logs.stdout, spec.logs.stderr)]
+    waiter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", LAUNCH_WITHOUT_A_READER, *map(str, opened)),
+        pass_fds=opened,
+        cwd=Path(__file__).parents[4],
+    )
+    for file in opened:
+        os.close(file)
+    await waiter.wait()
+    assert (await driver.wait(await driver.recover(ID))).code == 7
+    assert spec.logs.stdout.read_text() == "ran\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has groups to give")
+async def test_a_process_of_another_user_has_none_of_our_groups(tmp_path: Path) -> None:
+    """ENV-28. The launcher inherits what we are in; the process must not."""
+    ours = os.getgroups()
+    os.setgroups([4, 6])
+    try:
+        driver = NativeDriver(NativeSettings(tmp_path / "state", cgroup_root="no/such/parent"))
+        spec = a_spec(tmp_path, "cat /proc/self/status", user=(11042, 11042))
+        await driver.wait(await driver.start(spec))
+        await driver.destroy(ID)
+        await driver.close()
+    finally:
+        os.setgroups(ours)
+    status = dict(line.split(":", 1) for line in spec.logs.stdout.read_text().splitlines())
+    assert status["Groups"].split() == []
+    assert status["Uid"].split() == status["Gid"].split() == ["11042"] * 4
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")
