@@ -28,7 +28,9 @@ from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
 from ucloud_ray.orchestrator.view import JobView
 
 MIGRATIONS = "ucloud_ray.orchestrator.migrations"
-MAX_CONNECTIONS = 100
+MAX_CONNECTIONS = 32
+MAX_IDLE_CONNECTIONS = 8
+"""The pool looks at every idle connection before each request."""
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +84,7 @@ class Orchestrator:
         `transport`: for tests that answer as the provider.
         """
         database = await open_database(settings.database_url, MIGRATIONS, readers=2)
-        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
+        limits = httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS)
         http = httpx.AsyncClient(
             transport=transport, limits=limits, timeout=settings.call_timeout_seconds, trust_env=False
         )
