@@ -46,7 +46,7 @@ LOST_RAY_STATUS = 75
 """Exit status of a front end that lost its cluster: whoever runs it starts it again (sysexits' "try again")."""
 
 WATCH_SECONDS = 5.0
-LOST_AFTER_SECONDS = 30.0
+LOST_AFTER_SECONDS = 15.0
 
 
 # ---------------------------------------------------------------------------------------------------- provider

@@ -146,7 +146,11 @@ def _specs(plan: Plan) -> list[parts.PartSpec]:
     settings = plan.settings
     condition = f"{plan.provider_url}/ucloud/{settings.provider.id}/integration/retrieveCondition"
     provider = parts.PartSpec(
-        "provider", [*python_command(), "provider", *serve], environment, lambda: _answers(condition)
+        "provider",
+        [*python_command(), "provider", *serve],
+        environment,
+        lambda: _answers(condition),
+        needs="ray",  # a connection to Ray does not survive the end of its cluster
     )
     orchestrator = parts.PartSpec(
         "orchestrator", [*python_command(), "orchestrator", *serve], environment, _sells_something(plan)

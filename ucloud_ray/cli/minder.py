@@ -120,7 +120,7 @@ class Minder:
     def _look_after_all(self) -> None:
         for minded in self._minded:
             if minded.start_again_at is not None:
-                if time.monotonic() >= minded.start_again_at:
+                if time.monotonic() >= minded.start_again_at and self._has_what_it_needs(minded):
                     self._start(minded)
             elif minded.part.exit_status() is not None:
                 self._has_ended(minded)
@@ -134,6 +134,15 @@ class Minder:
         minded.start_again_at = now + minded.pause
         self.say(f"{name} ended with {status}; starting it again in {minded.pause:g} s (see {minded.part.log_file})")
         minded.pause = min(minded.pause * 2, LONGEST_PAUSE_SECONDS)
+        for other in self._minded:
+            if other.part.spec.needs == name and other.start_again_at is None:
+                self.say(f"{other.part.spec.name} needs {name}; it is started again with it")
+                other.part.stop()
+                other.start_again_at = now
+
+    def _has_what_it_needs(self, minded: _Minded) -> bool:
+        needed = (other for other in self._minded if other.part.spec.name == minded.part.spec.needs)
+        return all(other.start_again_at is None and other.part.spec.answers() for other in needed)
 
     # -- stopping
 

@@ -28,6 +28,8 @@ class PartSpec:
     """Whether the part is of use now. Called every few hundred milliseconds until it is; must not block for long."""
     stop_seconds: float = 15.0
     """Between SIGTERM and SIGKILL."""
+    needs: str | None = None
+    """Name of a part without which this one is of no use: it is started again after that one answers again."""
 
 
 def python_command() -> list[str]:
