@@ -6,7 +6,9 @@ on every machine.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from runtimes.driver import Driver
 from runtimes.errors import RuntimeUnavailable
@@ -40,7 +42,9 @@ def names() -> list[str]:
 def _docker(settings: RuntimeSettings) -> Driver:
     from runtimes.docker.driver import DockerDriver
 
-    return DockerDriver(settings.docker)
+    # Read here and not where the settings are made: that is another machine's environment in a cluster.
+    base_url = settings.docker.base_url or os.environ.get("DOCKER_HOST") or None
+    return DockerDriver(replace(settings.docker, base_url=base_url))
 
 
 def _native(settings: RuntimeSettings) -> Driver:

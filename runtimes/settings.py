@@ -21,7 +21,7 @@ class DockerSettings:
     state_dir: Path
     """Where the files for `/etc/ucloud` are kept, one folder per task. Mounted read-only into the container."""
     base_url: str | None = None
-    """Docker's socket, `unix:///var/run/docker.sock` when None."""
+    """Docker's socket; None: `$DOCKER_HOST` of the machine, else `unix:///var/run/docker.sock`."""
     pull_retry_seconds: float = 900.0
     """How long a transient pull error is retried (ENV-55)."""
     network: str = "none"

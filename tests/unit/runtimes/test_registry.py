@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,19 @@ def test_an_unknown_name_is_answered_with_those_that_exist(settings: RuntimeSett
 def test_a_driver_without_settings_is_refused(settings: RuntimeSettings) -> None:
     with pytest.raises(ValueError, match="state_dir"):
         registry.create("scripted", RuntimeSettings(settings.native, settings.docker))
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"), [(None, "unix:///machine.sock"), ("unix:///configured.sock", "unix:///configured.sock")]
+)
+def test_docker_is_where_the_configuration_says_else_where_the_machine_says(
+    configured: str | None, expected: str, settings: RuntimeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[DockerSettings] = []
+    monkeypatch.setattr("runtimes.docker.driver.DockerDriver", made.append)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///machine.sock")
+    registry.create("docker", replace(settings, docker=replace(settings.docker, base_url=configured)))
+    assert [one.base_url for one in made] == [expected]
 
 
 def test_a_library_that_is_missing_is_named(settings: RuntimeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
