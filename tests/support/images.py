@@ -13,6 +13,8 @@ import docker
 import docker.errors
 
 TINY = "ucloud-ray-test/tiny"
+BATCH = "dreg.cloud.sdu.dk/batch/batch:1.0.0"
+"""What the mission document's application names."""
 
 
 def missing_programs() -> str | None:
@@ -31,6 +33,13 @@ def tiny_image(client: docker.APIClient, tag: str = "1", changes: Sequence[str] 
     except docker.errors.ImageNotFound:
         client.import_image_from_data(_root_file_system(), repository=TINY, tag=tag, changes=list(changes))
     return reference
+
+
+def batch_image(url: str) -> str:
+    """The image of the demo on that daemon, made by the demo's own script; its reference."""
+    script = Path(__file__).parents[2] / "scripts/demo-image/build"
+    subprocess.run([script, url.removeprefix("unix://")], check=True, capture_output=True)
+    return BATCH
 
 
 def _root_file_system() -> bytes:

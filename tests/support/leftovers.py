@@ -1,0 +1,132 @@
+"""What a stack may leave on the machine after its end: processes, containers, mounts, control groups, task folders.
+
+A thing belongs to a stack if it names its data folder. `require_none` is the leak check of every test that starts one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from tests.support import dockerd
+from tests.support.wait import wait_until
+from ucloud_ray.cluster.local import ray_environment, ray_head_command
+
+LEAVING_SECONDS = 15.0
+"""What was told to go may take a moment."""
+INCARNATIONS = 5
+"""More than any job of a test has."""
+
+
+def require_none(data: Path, docker_url: str) -> None:
+    """Fails with a list of what is left."""
+    wait_until(lambda: not of_ended_jobs(data, docker_url), "the last task to be cleared up", LEAVING_SECONDS)
+    try:
+        wait_until(lambda: not processes(data), "all processes to leave", LEAVING_SECONDS)
+    except AssertionError as still_there:
+        raise AssertionError(f"left behind: {[_words(pid) for pid in processes(data)]}") from still_there
+    assert not mounts(data), f"left behind: {mounts(data)}"
+
+
+def of_ended_jobs(data: Path, docker_url: str) -> dict[str, list[str]]:
+    """Kind to names, of everything that must go with the job it belongs to. Empty when all is well."""
+    found = {
+        "containers": [container["Names"][0] for container in containers(data, docker_url)],
+        "task folders": task_folders(data),
+        "control groups": [str(group) for group in control_groups(data)],
+    }
+    return {kind: names for kind, names in found.items() if names}
+
+
+def processes(data: Path) -> list[int]:
+    """Those that have the data folder in their command line, environment or working directory."""
+    marks = (os.fsencode(data), os.fsencode(ray_folder(data)))
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with suppress(OSError):
+                if _alive(entry) and any(mark in _everything_of(entry) for mark in marks):
+                    found.append(int(entry.name))
+    return found
+
+
+def containers(data: Path, docker_url: str) -> list[dict[str, Any]]:
+    """Running or not; none where no daemon answers."""
+    with suppress(Exception), closing(dockerd.client(docker_url)) as api:
+        listed = api.containers(all=True, filters={"label": "ucloud-ray/job"})
+        return [one for one in listed if any(mount["Source"].startswith(str(data)) for mount in one["Mounts"])]
+    return []
+
+
+def mounts(data: Path) -> list[str]:
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [point for point in points if Path(point).is_relative_to(data)]
+
+
+def task_folders(data: Path) -> list[str]:
+    """What the drivers keep about each task, hidden drafts included."""
+    folders = [path for driver in (data / "tasks").glob("*") for path in driver.iterdir() if path.is_dir()]
+    return [str(path) for path in folders]
+
+
+def control_groups(data: Path) -> list[Path]:
+    """Those of native tasks, which are named by the attempt at the job."""
+    marks = {
+        hashlib.sha256(f"{uid}.{number}".encode()).hexdigest()[:12]
+        for uid in _job_uids(data / "jobs.db")
+        for number in range(INCARNATIONS)
+    }
+    groups = [*Path("/sys/fs/cgroup").glob("*/ucloud-ray/*"), *Path("/sys/fs/cgroup").glob("ucloud-ray/*")]
+    return [group for group in groups if group.suffix.removeprefix(".") in marks]
+
+
+def ray_folder(data: Path) -> Path:
+    """Where the local Ray of this data folder keeps its sockets and logs."""
+    data.mkdir(parents=True, exist_ok=True)
+    ray_environment(data)
+    option = next(word for word in ray_head_command(data, "", {}, {}, 1) if word.startswith("--temp-dir="))
+    return Path(option.removeprefix("--temp-dir="))
+
+
+def remove(data: Path, docker_url: str) -> None:
+    """Everything, whatever state it is in, so that one failed test does not spoil the next."""
+    for pid in processes(data):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with suppress(Exception), closing(dockerd.client(docker_url)) as api:
+        for container in containers(data, docker_url):
+            api.remove_container(container["Id"], force=True)
+    for point in reversed(mounts(data)):
+        subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+    shutil.rmtree(ray_folder(data), ignore_errors=True)
+    shutil.rmtree(data.parent, ignore_errors=True)
+
+
+def _job_uids(file: Path) -> list[str]:
+    if not file.exists():
+        return []
+    with suppress(sqlite3.Error), closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return [row[0] for row in connection.execute("SELECT uid FROM jobs")]
+    return []
+
+
+def _alive(entry: Path) -> bool:
+    return (entry / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+
+
+def _everything_of(entry: Path) -> bytes:
+    folder = os.fsencode(os.readlink(entry / "cwd"))
+    return b"\0".join([(entry / "cmdline").read_bytes(), (entry / "environ").read_bytes(), folder])
+
+
+def _words(pid: int) -> str:
+    with suppress(OSError):
+        return f"{pid} {Path(f'/proc/{pid}/cmdline').read_bytes().replace(bytes(1), b' ').decode()[:200]}"
+    return f"{pid} (gone meanwhile)"
