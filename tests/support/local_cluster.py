@@ -1,12 +1,13 @@
 """A cluster without Ray: several machines in this process, each with a task desk over a scripted driver of its own.
 
-`Machines` is what outlives a supervisor. `LocalCluster` is one supervisor's connection to them: `control.ports.Cluster`,
+`Machines` is what outlives a supervisor. `LocalCluster` is one supervisor's connection to them, `control.ports.Cluster`
 with a record of every call, so that a test can say what was not done.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from runtimes.driver import Driver
 from runtimes.scripted.driver import ScriptedDriver
+from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec, TaskState
 from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, NoRoomNow, PlacementRequest
@@ -93,6 +95,13 @@ class Machines:
         self.reservations.clear()
         for host in self.hosts.values():
             host.restart_actors()
+
+    def end_task(self, host: str, name: str) -> None:
+        """Its program is killed by something that is not ours."""
+        files = TaskFiles(self.hosts[host].folder)
+        task = files.get(name)
+        assert task is not None
+        files.mark(TaskId(name, task.incarnation), "kill_at", time.time())
 
     async def tasks(self) -> list[tuple[str, str]]:
         """Host and incarnation of every task that exists, running or ended."""

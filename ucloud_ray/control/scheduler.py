@@ -55,6 +55,8 @@ class Scheduler:
         self._queues: dict[str, list[Waiting]] = {}
         self._waiting: dict[JobUid, Waiting] = {}
         self._told: set[JobUid] = set()
+        self._owed: set[tuple[JobUid, int]] = set()
+        """Placements that nobody wants any more and that the cluster still has to take back."""
         self._wake = asyncio.Event()
         self.ledger = Ledger()
 
@@ -96,7 +98,10 @@ class Scheduler:
         """Place what fits, for ever. Ends only by cancellation."""
         while True:
             self._wake.clear()
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # whatever it is: a scheduler that ends would leave every later job waiting
+                log.exception("a round of the scheduler failed")
             try:
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
             except TimeoutError:
@@ -109,13 +114,14 @@ class Scheduler:
         except ClusterUnavailable as problem:
             log.warning("the cluster does not tell its nodes", problem=str(problem))
             return
+        await self._give_back()
         for category in list(self._queues):
             await self._look_at(category)
 
     async def _look_at(self, category: str) -> None:
         passed = 0
         for entry in list(self._queues[category]):
-            if entry.uid not in self._waiting or await self._try(entry):
+            if not self._waits(entry) or await self._try(entry) or not self._waits(entry):
                 continue
             self._tell_once(entry)
             passed += 1
@@ -141,17 +147,28 @@ class Scheduler:
             log.info("not placed", job=job.id, problem=str(problem))
             self.ledger.cancel(job.uid)
             return False
-        if job.uid in self._waiting:
+        if self._waits(entry):
             self.withdraw(job.uid)
             self._post(job.uid, PlacementGranted(entry.incarnation, hosts))
-        else:
-            await self._give_back(entry)
+        else:  # stopped while the cluster was asked; its clean-up may have run before there was anything
+            self.ledger.cancel(job.uid)
+            self._owed.add((job.uid, entry.incarnation))
+            await self._give_back()
         return True
 
-    async def _give_back(self, entry: Waiting) -> None:
-        """The job was stopped while the cluster was asked. Its clean-up may have run before there was anything."""
-        await self._cluster.release(entry.uid, entry.incarnation)
-        self.ledger.cancel(entry.uid)
+    def _waits(self, entry: Waiting) -> bool:
+        """Whether this very request is still in the queue; the same job may have left and come back."""
+        return self._waiting.get(entry.uid) is entry
+
+    async def _give_back(self) -> None:
+        """Tried again in every round until the cluster takes it."""
+        for uid, incarnation in list(self._owed):
+            try:
+                await self._cluster.release(uid, incarnation)
+            except ClusterUnavailable as problem:
+                log.warning("a placement is not given back yet", uid=uid, problem=str(problem))
+            else:
+                self._owed.discard((uid, incarnation))
 
     def _tell_once(self, entry: Waiting) -> None:
         if entry.uid not in self._told:

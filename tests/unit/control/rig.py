@@ -143,6 +143,11 @@ class Rig:
 
     async def close(self) -> None:
         for life in self.lives:
+            assert not [
+                task
+                for task in life.supervisor._background
+                if task.done() and not task.cancelled() and task.exception()
+            ]
             await life.supervisor.close()
         await self.updates.close()
         await self.store.close()
