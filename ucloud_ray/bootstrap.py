@@ -60,6 +60,7 @@ def serve_provider(settings: Settings) -> None:
 async def _provider(settings: Settings) -> None:
     from ucloud_ray.cluster import connect
     from ucloud_ray.cluster.service import ActorService
+    from ucloud_ray.provider import operator
     from ucloud_ray.provider.app import create_app
     from ucloud_ray.provider.auth import InvalidPublicKey, TokenVerifier
 
@@ -72,6 +73,7 @@ async def _provider(settings: Settings) -> None:
         _fail(str(problem))
     service = ActorService(actor)
     app = create_app(service, RelayFollower(service), settings, verifier)
+    operator.install(app, service, operator.operator_token(settings.data_dir))
     server = _server(app, settings.provider.listen)
     watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")
     await server.serve()

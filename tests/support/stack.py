@@ -1,4 +1,4 @@
-"""The whole of ucloud-ray as real processes: Ray, provider and orchestrator of one machine, on a data folder of its own.
+"""The whole of ucloud-ray as real processes: Ray, provider and orchestrator of one machine, with their own data.
 
 `fresh_stack()` is a context manager: it starts one, and at its end stops it and fails if anything was left behind.
 Tests that break things take one each; tests that only use it share one per session (`tests/e2e/conftest.py`).
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
