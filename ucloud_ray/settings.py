@@ -122,7 +122,7 @@ class PolicySettings:
     """ENV-39."""
     replicas_per_actor: int = 1
     """D5: how many ranks one replica actor may serve at once."""
-    warm_replica_actors: int = 2
+    warm_replica_actors: int = 4
     """D5: idle replica actors kept per node."""
     automatic_homes: bool = True
     """Make a drive for a workspace that has none below `dataDir/drives`. Off: such a job is refused."""

@@ -29,7 +29,7 @@ class ClusterSettings:
     """Drivers that every machine is asked for, by name."""
     driver_of: Callable[[str], Driver]
     replicas_per_actor: int = 1
-    warm_replica_actors: int = 2
+    warm_replica_actors: int = 4
 
     driver_for_backend: tuple[tuple[Backend, str], ...] = (
         (Backend.DOCKER, "docker"),

@@ -1,13 +1,15 @@
 """Replica actors of each machine: leased to ranks, given back, made when needed, ended when idle for long (D5).
 
-A new actor costs half a second of CPU, a call to an existing one a millisecond. So a lease prefers an actor with room;
-when none has, it waits a moment for one to be given back, and meanwhile one is made.
+A new actor costs half a second of CPU, a call to an existing one a millisecond. So a lease takes an actor with room;
+when none has, it stands in line. Actors of short jobs come back all the time and serve the line; only when none came
+back for a moment is another one made.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
@@ -28,7 +30,10 @@ log = structlog.get_logger(__name__)
 
 HELLO_SECONDS = 10.0
 GROW_AFTER = 0.25
-"""Seconds that a lease waits for an actor to be given back before another one is made."""
+"""Seconds without an actor given back after which one is made for those in line."""
+
+IDLE_SECONDS = 60.0
+"""How long an actor beyond the warm ones stays without work before it is ended."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class Worker:
     load: set[TaskId] = field(default_factory=set)
     single: bool = False
     """Made for one GPU rank; ended when given back."""
+    idle_since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(slots=True)
@@ -48,6 +54,8 @@ class HostPool:
     workers: list[Worker] = field(default_factory=list)
     waiting: deque[asyncio.Future[Worker]] = field(default_factory=deque)
     growing: bool = False
+    came_back: float = 0.0
+    """When an actor was last given back (monotonic)."""
 
 
 class Pool:
@@ -83,6 +91,7 @@ class Pool:
         if worker is None:
             return
         worker.load.discard(task)
+        worker.idle_since = self._pool(worker.host).came_back = time.monotonic()
         if worker.single:
             _end(worker)
         else:
@@ -96,11 +105,11 @@ class Pool:
         waiting: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         pool.waiting.append(waiting)
         try:
-            if pool.workers:
+            while not waiting.done():
+                if not pool.workers or time.monotonic() - pool.came_back >= GROW_AFTER:
+                    self._grow(host)
                 await asyncio.wait([waiting], timeout=GROW_AFTER)
-            if not waiting.done():
-                self._grow(host)
-            return await waiting
+            return waiting.result()
         finally:
             if waiting in pool.waiting:
                 pool.waiting.remove(waiting)
@@ -125,9 +134,10 @@ class Pool:
         idle = [worker for worker in workers if not worker.load]
         if len(idle) < self._settings.warm_replica_actors:
             self._grow(host)
-        for worker in idle[4 * self._settings.warm_replica_actors :]:
-            workers.remove(worker)
-            _end(worker)
+        for worker in idle[self._settings.warm_replica_actors :]:
+            if time.monotonic() - worker.idle_since > IDLE_SECONDS:
+                workers.remove(worker)
+                _end(worker)
 
     def drop_host(self, host: str) -> None:
         """The machine left the cluster: its actors are not to be asked any more."""
@@ -162,8 +172,6 @@ class Pool:
             pool.growing = False
         pool.workers.append(worker)
         self._offer(worker)
-        if pool.waiting:
-            self._grow(host)
 
     def _fail_one(self, pool: HostPool, problem: ClusterUnavailable) -> None:
         """Whoever waits longest hears of it and tries again; nobody hangs."""
