@@ -16,7 +16,7 @@ from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.domain import lifecycle
 from ucloud_ray.domain import requests as rules
 from ucloud_ray.domain.effects import Effect
-from ucloud_ray.domain.events import Restarted, StopCause, StopRequested
+from ucloud_ray.domain.events import Restarted
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid
 from ucloud_ray.domain.job import Job
 
@@ -34,28 +34,56 @@ class Admission:
         self._supervisor = supervisor
         self._parts = supervisor.parts
         self._locks: dict[JobId, Held] = {}
+        self._admitting: set[asyncio.Task[list[JobUid]]] = set()
 
     def in_hands(self, id: JobId) -> bool:
         """Whether a create for this id is being answered right now (REC-14)."""
         return id in self._locks
 
+    async def answered(self, id: JobId) -> None:
+        """Return once no create for this id is being answered (REC-18)."""
+        if id in self._locks:
+            async with self._hold(id):
+                return
+
     async def admit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
-        """Our ids, in order. Raises `BadRequest`; then nothing of the request was taken."""
+        """Our ids, in order. Raises `BadRequest`; then nothing of the request was taken.
+
+        A caller that gives up does not stop it in the middle: a job that is on disk must also be run.
+        """
+        work = asyncio.create_task(self._admit(jobs), name="admit")
+        self._admitting.add(work)
+        work.add_done_callback(self._admitted)
+        return await asyncio.shield(work)
+
+    def _admitted(self, work: asyncio.Task[list[JobUid]]) -> None:
+        self._admitting.discard(work)
+        if not work.cancelled():
+            work.exception()  # told to the caller, unless it left
+
+    async def _admit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        _check_distinct(jobs)
         async with AsyncExitStack() as stack:
-            for job_id in sorted({job.id for job in jobs}):
+            for job_id in sorted(job.id for job in jobs):
                 await stack.enter_async_context(self._hold(job_id))
             known = [await self._known(job) for job in jobs]
-            for job, same in zip(jobs, known, strict=True):
-                if same is None:
-                    self._check(job)
-            accepted = [self._accept(job) for job, same in zip(jobs, known, strict=True) if same is None]
-            if accepted:
-                await self._supervisor.engine.accept(accepted)
+            fresh = iter(await self._take([job for job, same in zip(jobs, known, strict=True) if same is None]))
             for same in known:
                 if same is not None:
                     await self._repeat(same)
-            fresh = iter(job.uid for job, _, _ in accepted)
             return [next(fresh) if same is None else same.uid for same in known]
+
+    async def _take(self, jobs: Sequence[NewJob]) -> list[JobUid]:
+        """All or none. What is replaced is stopped afterwards: a request that is refused must not end anything."""
+        for job in jobs:
+            self._check(job)
+        replaced = [live.uid for job in jobs if (live := self._supervisor.engine.newest(job.id)) is not None]
+        accepted = [self._accept(job) for job in jobs]
+        if accepted:
+            await self._supervisor.engine.accept(accepted)
+        for uid in replaced:
+            self._supervisor.forget(uid)
+        return [job.uid for job, _, _ in accepted]
 
     async def restart(self, job: Job) -> None:
         """A new life of a job that ended naturally (LC-26)."""
@@ -63,14 +91,10 @@ class Admission:
         await self._supervisor.engine.settle(job.uid, Restarted())
 
     async def _known(self, new: NewJob) -> Job | None:
-        """The job that a repeated `create` means. An older job under the same id is stopped and forgotten (O3)."""
+        """The job that a repeated `create` means, if it is one. Another job of the same id is an older one (O3)."""
         live = self._supervisor.engine.newest(new.id)
         job = live or await self._parts.store.find(JobRef(new.id, new.created_at))
-        if job is not None and rules.same_job(job, new.created_at, new.spec):
-            return job
-        if live is not None:
-            self._supervisor.engine.post(live.uid, StopRequested(StopCause.FORGOTTEN))
-        return None
+        return job if job is not None and rules.same_job(job, new.created_at, new.spec) else None
 
     async def _repeat(self, job: Job) -> None:
         if rules.is_restartable(job):
@@ -119,3 +143,8 @@ class Admission:
             held.users -= 1
             if held.users == 0:
                 del self._locks[id]
+
+
+def _check_distinct(jobs: Sequence[NewJob]) -> None:
+    if len({job.id for job in jobs}) < len(jobs):
+        raise BadRequest("The request names a job twice. Send each job once.")

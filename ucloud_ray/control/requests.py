@@ -39,6 +39,8 @@ class Requests:
 
     async def terminate(self, refs: Sequence[JobRef]) -> None:
         self._check_ready()
+        for ref in refs:
+            await self._admission.answered(ref.id)
         stopping = [self._live(ref) for ref in refs]
         stop = StopRequested(StopCause.CANCELLED)
         await asyncio.gather(*(self._supervisor.engine.settle(job.uid, stop) for job in stopping if job is not None))

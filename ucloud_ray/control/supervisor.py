@@ -74,6 +74,8 @@ class Supervisor:
         await self.scheduler.look()
         for job in jobs:
             self.engine.resume(job)
+            if (newest := self.engine.newest(job.id)) is not None and newest.uid != job.uid:
+                self.forget(job.uid)  # its id went to another job, and we ended before it was stopped (O3)
         self._run(self._reserve_again(jobs), "reserve again")
         self.timers.fire()
         self.ready.set()
