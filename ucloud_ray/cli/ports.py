@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 
 from ucloud_ray.cli.errors import CliError
@@ -28,8 +29,12 @@ def is_open(host: str, port: int, timeout: float = 0.5) -> bool:
 
 
 def any_free(host: str, taken: set[int]) -> int:
-    """A free port below the kernel's range for outgoing connections, so that none of those takes it meanwhile."""
-    for port in range(18_080, 30_000):
+    """A free port below the kernel's range for outgoing connections, so that none of those takes it meanwhile.
+
+    Tried in random order: it is taken some seconds later, and two installations that start at once must not meet.
+    """
+    candidates = range(18_080, 30_000)
+    for port in random.sample(candidates, len(candidates)):
         if port not in taken and is_free(host, port):
             return port
     raise CliError(f"{host} has no free port between 18080 and 30000", "name one with --port and --provider-port")
