@@ -99,12 +99,20 @@ class Follower:
     def _stream(self, quiet_seconds: float | None) -> Iterator[Seen]:
         replayed: dict[tuple[int, str], int] = {}
         for payload in self._frames(quiet_seconds):
-            yield from self._new_updates((payload.get("initialJob") or {}).get("updates") or [])
-            yield from self._new_updates(payload.get("updates") or [])
-            for entry in payload.get("log") or []:
-                yield from self._new_output(entry, replayed)
-            if payload.get("newStatus"):
-                yield from self._new_state(payload["newStatus"]["state"])
+            states, texts = self._new_states(payload), self._new_texts(payload, replayed)
+            # Within one message, RUNNING comes before what the job says, and the end after it.
+            yield from [*texts, *states] if _is_end(payload) else [*states, *texts]
+
+    def _new_states(self, payload: dict[str, Any]) -> list[Seen]:
+        seen = [
+            *self._new_updates((payload.get("initialJob") or {}).get("updates") or []),
+            *self._new_updates(payload.get("updates") or []),
+        ]
+        status = payload.get("newStatus") or (payload.get("initialJob") or {}).get("status")
+        return [*seen, *self._new_state(status["state"])] if status else seen
+
+    def _new_texts(self, payload: dict[str, Any], replayed: dict[tuple[int, str], int]) -> list[Seen]:
+        return [seen for entry in payload.get("log") or [] for seen in self._new_output(entry, replayed)]
 
     # -- what is new
 
@@ -171,6 +179,11 @@ class Follower:
             "bearer": connection.token,
             "project": connection.project,
         }
+
+
+def _is_end(payload: dict[str, Any]) -> bool:
+    told = [*(payload.get("updates") or []), payload.get("newStatus") or {}]
+    return any(entry.get("state") in FINAL_STATES for entry in told)
 
 
 def _refuse_error(frame: dict[str, Any]) -> None:

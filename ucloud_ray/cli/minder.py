@@ -61,7 +61,7 @@ class _Minded:
     part: Part
     started: float = 0.0
     starts: int = 0
-    pause: float = FIRST_PAUSE_SECONDS
+    pause: float = field(default_factory=lambda: FIRST_PAUSE_SECONDS)
     start_again_at: float | None = None
     """Monotonic time of the restart while the part is down."""
 

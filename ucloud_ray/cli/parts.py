@@ -92,16 +92,16 @@ def sweep(session: int) -> None:
 
 
 def session_members(session: int) -> list[int]:
-    """Processes of that session, from /proc. The number of a dead leader is not used again while it has members."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                if os.getsid(int(entry.name)) == session:
-                    members.append(int(entry.name))
-            except OSError:
-                continue
-    return members
+    """Living processes of that session. The number of a dead leader is not used again while it has members."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and _lives_in(entry, session)]
+
+
+def _lives_in(process: Path, session: int) -> bool:
+    try:
+        state, _, _, its_session = (process / "stat").read_text().rpartition(")")[2].split()[:4]
+    except (OSError, ValueError):
+        return False
+    return int(its_session) == session and state not in "ZX"
 
 
 def _kill(pid: int) -> None:
