@@ -1,7 +1,7 @@
 """Deadlines to `Tick` events. One heap for all jobs; the life cycle says when a tick matters (`wakes_at`).
 
-Stored times are wall clock, waiting is monotonic: the heap is looked at least every second, so that a jump of the wall
-clock neither ends a job early for long nor leaves one running (TIME-10, TIME-13).
+Stored times are wall clock as `clock` counts it, waiting is monotonic. The heap is looked at every second at least, so
+that a machine that was suspended ends jobs soon after it wakes up (TIME-10, TIME-13).
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from ucloud_ray.domain.ids import JobUid, Millis
 from ucloud_ray.domain.job import Job
 
 LOOK_SECONDS = 1.0
+
+SLACK = 64
+"""Entries of jobs that are over which the heap may hold beyond its double, so that it is not rebuilt all the time."""
 
 
 class Timers:
@@ -36,6 +39,13 @@ class Timers:
             self._due[job.uid] = moment
             heapq.heappush(self._heap, (moment, job.uid))
             self._wake.set()
+        if len(self._heap) > 2 * len(self._due) + SLACK:
+            self._compact()
+
+    def _compact(self) -> None:
+        """Most jobs end long before their deadline; their entries must not stay until then."""
+        self._heap = [(moment, uid) for uid, moment in self._due.items()]
+        heapq.heapify(self._heap)
 
     def fire(self) -> None:
         """Post a tick to every job whose moment has come."""
