@@ -55,9 +55,9 @@ class Offers:
         return [self._support_of(product, settings, ledger) for product, settings in self._products.items()]
 
     def backend_support(self, product: ProductId, backend: Backend, ledger: Ledger) -> BackendSupport:
-        """Flags of one backend of a product of ours."""
-        able = any(backend in node.backends for node in ledger.nodes if product.category in node.capacity)
-        if not able:
+        """Flags of one backend; none for a product that is not ours any more although a job still runs on it."""
+        nodes = (node for node in ledger.nodes if node.alive and product.category in node.capacity)
+        if product not in self._products or not any(backend in node.backends for node in nodes):
             return BackendSupport()
         return _configured(self._products[product], backend)
 

@@ -1,0 +1,120 @@
+"""What is sold, what is used of it, and what can be done with it at this moment (SCH-17 to SCH-20, 5.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.local_cluster import CAPACITY
+from tests.unit.control.rig import PRODUCTS, Rig, job, product, ref
+from ucloud_ray.control.errors import BadRequest, NotFound
+from ucloud_ray.control.service import BackendSupport, Utilization
+from ucloud_ray.domain.job import Backend, JobState
+from ucloud_ray.settings import ProductSettings
+
+
+async def queue_status(rig: Rig, name: str) -> str:
+    offers = {offer.product.id: offer for offer in await rig.lives[-1].requests.support()}
+    return offers[name].queue_status
+
+
+async def test_utilization_counts_what_is_occupied_and_jobs_once(rig: Rig) -> None:
+    """SCH-17, SCH-18."""
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever", replicas=3), job("2", "run=forever", machine="whole")])
+    await rig.until_state("2", JobState.RUNNING)
+    await life.requests.submit([job("3", "run=forever", machine="whole")])
+    await rig.until(lambda: len(rig.told("3")) == 2, "the text that there is no room")
+    assert await life.requests.utilization("standard") == Utilization(
+        capacity_cpu=8.0,
+        capacity_memory=2 * CAPACITY[1],
+        used_cpu=7.0,
+        used_memory=19 * 10**9,
+        running=2,
+        pending=1,
+    )
+
+
+async def test_a_job_that_is_being_cancelled_counts_as_running_until_its_room_is_free(rig: Rig) -> None:
+    """SCH-19."""
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+    rig.machines.switch_runtime("node-a", on=False)
+    await life.requests.terminate([ref("1")])
+    seen = await life.requests.utilization("standard")
+    assert (seen.running, seen.used_cpu) == (1, 1.0)
+    rig.machines.switch_runtime("node-a", on=True)
+    await rig.until_state("1", JobState.SUCCESS)
+    seen = await life.requests.utilization("standard")
+    assert (seen.running, seen.pending, seen.used_cpu, seen.used_memory) == (0, 0, 0.0, 0)
+
+
+async def test_what_is_used_never_exceeds_what_is_there(rig: Rig) -> None:
+    """SCH-19: a machine was lost or sells less than it did."""
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever", machine="whole")])
+    await rig.until_state("1", JobState.RUNNING)
+    rig.machines.hosts["node-a"].capacity = {"standard": (1000, 10**9, 0)}
+    rig.machines.lose("node-b")
+    await life.supervisor.scheduler.look()
+    seen = await life.requests.utilization("standard")
+    assert (seen.capacity_cpu, seen.used_cpu) == (1.0, 1.0)
+    assert (seen.capacity_memory, seen.used_memory) == (10**9, 10**9)
+
+
+async def test_an_unknown_category_is_not_found(rig: Rig) -> None:
+    life = await rig.start()
+    with pytest.raises(NotFound, match="no product category"):
+        await life.requests.utilization("other")
+
+
+async def test_a_product_is_available_busy_or_full(rig: Rig) -> None:
+    """SCH-20, W7."""
+    life = await rig.start()
+    assert await queue_status(rig, "whole") == "AVAILABLE"
+    await life.requests.submit([job("1", "run=forever", machine="whole")])
+    await rig.until_state("1", JobState.RUNNING)
+    assert await queue_status(rig, "whole") == "BUSY"
+    assert await queue_status(rig, "one-core") == "AVAILABLE"
+    await life.requests.submit([job("2", "run=forever")])
+    await rig.until_state("2", JobState.RUNNING)
+    assert await queue_status(rig, "whole") == "FULL"
+
+
+async def test_only_what_works_on_a_living_machine_is_advertised(rig: Rig) -> None:
+    """5.6, W1: all backends are listed."""
+    life = await rig.start()
+    rig.machines.hosts["node-a"].backends = frozenset({Backend.NATIVE})
+    rig.machines.lose("node-b")
+    await life.supervisor.scheduler.look()
+    [one, _] = await life.requests.support()
+    assert set(one.backends) == set(Backend)
+    assert one.backends[Backend.NATIVE].enabled
+    assert one.backends[Backend.NATIVE].logs
+    assert one.backends[Backend.DOCKER] == BackendSupport()
+    assert one.backends[Backend.VIRTUAL_MACHINE] == BackendSupport()
+
+
+async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
+    rig.products = (
+        ProductSettings("one-core", "standard", backends={"docker": {"enabled": True, "logs": False, "web": True}}),
+    )
+    life = await rig.start()
+    [one] = await life.requests.support()
+    assert one.backends[Backend.DOCKER] == BackendSupport(enabled=True, time_extension=True, utilization=True)
+    assert one.backends[Backend.NATIVE] == BackendSupport()
+
+
+async def test_a_running_job_of_a_withdrawn_product_can_still_be_asked_about_and_stopped(rig: Rig) -> None:
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever", machine="whole")])
+    await rig.until_state("1", JobState.RUNNING)
+    await rig.crash()
+    rig.products = PRODUCTS[:1]
+    life = await rig.start()
+    with pytest.raises(BadRequest, match="cannot be extended"):
+        await life.requests.extend([(ref("1"), 1000)])
+    assert (await life.requests.view(ref("1"))).product == product("whole")
+    await life.requests.terminate([ref("1")])
+    await rig.until_state("1", JobState.SUCCESS)
+    await rig.until_nothing_is_left()
