@@ -154,8 +154,12 @@ class Engine:
         now = self._clock.now()
         collected: list[Effect] = []
         for event in events:
-            job, effects = lifecycle.decide(job, event, now)
-            collected.extend(effects)
+            try:
+                job, effects = lifecycle.decide(job, event, now)
+            except Exception:  # a fault of ours must not keep the job from everything that happens to it later
+                log.exception("an event could not be decided", job=job.id, happened=type(event).__name__)
+            else:
+                collected.extend(effects)
         return job, tuple(collected)
 
     async def _commit(self, job: Job, effects: tuple[Effect, ...]) -> list[OutboxRow]:
