@@ -2,6 +2,7 @@
 
 first message       initialJob and newStatus
 then                updates and newStatus when the job changes, log entries as the provider sends them
+last                the final state, after all output: clients stop reading at a final state
 ends                the job is final and the provider's stream is over, or has been silent for a while
 ends with `Lost`    the provider's stream broke while the job goes on; a client that comes again gets the replay
 """
@@ -102,6 +103,8 @@ class _Stream:
         self._changes = changes
         self._send = send
         self._quiet_since = time.monotonic()
+        self._untold: list[dict[str, Any]] = []
+        """Messages from the final state on, held back while there may be output."""
 
     async def run(self) -> None:
         output = asyncio.create_task(self._output(), name=f"output-{self._record.id}")
@@ -118,6 +121,8 @@ class _Stream:
             change.cancel()
             output.cancel()
             await asyncio.gather(change, output, return_exceptions=True)
+        for payload in self._untold:
+            await self._send(payload)
 
     def _is_over(self, output: asyncio.Task[End]) -> bool:
         return self._record.facts.is_final and (output.done() or self._patience(output) == 0)
@@ -149,7 +154,11 @@ class _Stream:
             return  # it was in the first message
         self._record = replace(self._record, facts=facts)
         self._quiet_since = time.monotonic()
-        await self._send({"updates": list(changed.updates), "log": [], "newStatus": self._owner.status(self._record)})
+        payload = {"updates": list(changed.updates), "log": [], "newStatus": self._owner.status(self._record)}
+        if facts.is_final:
+            self._untold.append(payload)
+        else:
+            await self._send(payload)
 
 
 _FIRST = asyncio.FIRST_COMPLETED

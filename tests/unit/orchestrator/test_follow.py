@@ -183,6 +183,26 @@ async def test_output_of_an_ended_job_is_replayed(follow: Followed) -> None:
     assert frames[-1]["status"] == 200
 
 
+async def test_the_final_state_is_told_after_the_last_output(follow: Followed) -> None:
+    """As the mission document shows it: a client that stops reading at a final state has seen everything."""
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await follow.output.go_on.wait()
+        await send(socket, request, stdout="last words")
+        await ended(socket, request)
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    async with follow.following(job_id) as socket:
+        await frame(socket)
+        await follow.setup.update(job_id, state="SUCCESS")
+        await follow.setup.update(job_id, status="afterwards")
+        follow.output.go_on.set()
+        messages = [one["payload"] for one in await rest(socket)][:-1]
+    assert [kinds(message) for message in messages] == [{"log"}, {"updates", "newStatus"}, {"updates", "newStatus"}]
+    assert [message["updates"][0]["status"] for message in messages[1:]] == [None, "afterwards"]
+
+
 async def test_a_provider_that_never_ends_its_stream_does_not_hold_the_user(follow: Followed) -> None:
     async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
         await send(socket, request, stdout="x")
