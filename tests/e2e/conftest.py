@@ -27,7 +27,14 @@ def stack(docker_url: str) -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def needs_docker() -> None:
     if reason := dockerd.missing():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shells(stack: Stack) -> Stack:
+    """The stack with `NATIVE_SHELL` and `DOCKER_SHELL` in its catalogue."""
+    stack.add_shells()
+    return stack

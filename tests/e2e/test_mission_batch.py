@@ -20,7 +20,7 @@ TITLE = "Creating a simple batch Job"
 
 CANNOT_BE_TRUE = [
     {
-        "itemsInTotal": "a fresh catalogue also has the same application without a container, for machines without Docker",
+        "itemsInTotal": "a fresh catalogue also has the same application without a container",
         "items[1]": "that application",
     },
     {},

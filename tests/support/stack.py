@@ -40,6 +40,11 @@ NO_DOCKER = "unix:///nonexistent/docker.sock"
 
 BATCH = {"name": "a-batch-application", "version": "1.0.0"}
 NATIVE = {"name": "a-native-batch-application", "version": "1.0.0"}
+NATIVE_SHELL = {"name": "native-shell", "version": "1.0.0"}
+DOCKER_SHELL = {"name": "docker-shell", "version": "1.0.0"}
+"""Run the script in `var`. Not in the catalogue until `APPLICATIONS` was added to it."""
+
+APPLICATIONS = Path(__file__).with_name("applications.yaml")
 
 
 @dataclass
@@ -167,6 +172,11 @@ class Stack:
         """What the products of the provider can do, as a user sees it."""
         by_provider = self.get("/api/jobs/retrieveProducts")["productsByProvider"]
         return list(by_provider.get(PROVIDER, []))
+
+    def add_shells(self) -> None:
+        """`NATIVE_SHELL` and `DOCKER_SHELL`, as an administrator would."""
+        added = self.cli("apps", "add", str(APPLICATIONS))
+        assert added.returncode == 0, added.stderr
 
     # -- jobs
 
