@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 SECRET_WORDS = ("token", "secret", "password", "authorization", "bearer", "privatekey", "private_key", "ticket")
-QUIET_LIBRARIES = ("httpx", "httpcore", "docker", "urllib3", "websockets", "alembic", "uvicorn.access")
+QUIET_LIBRARIES = ("httpx", "httpcore", "docker", "urllib3", "websockets", "alembic", "uvicorn.access", "uvicorn.error")
 """They log every call, or what has a better line of ours."""
 
 

@@ -31,6 +31,7 @@ def status(
     up = state_file.read(data)
     supported = _tried(lambda: _products(data), problems) or [] if up else []
     parts = _parts(up)
+    problems += [f"{part['name']} does not run; `ucloud-ray up` starts it again" for part in parts if not part["alive"]]
     if as_json:
         output.show_json({"parts": parts, "provider": report, "products": supported, "problems": problems})
     else:
