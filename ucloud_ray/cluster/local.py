@@ -13,6 +13,7 @@ import secrets
 import socket
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 ADDRESS = "127.0.0.2"
@@ -52,7 +53,7 @@ def ray_head_command(
         f"--resources={json.dumps(resources)}",
         "--labels=" + ",".join(f"{name}={value}" for name, value in all_labels.items()),
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        f"--ray-client-server-port={_free_port()}",
+        *_ray_client_port(),
         f"--dashboard-agent-listen-port={_free_port()}",
         "--min-worker-port=0",
         "--max-worker-port=0",
@@ -62,6 +63,11 @@ def ray_head_command(
         "--log-style=record",
         "--log-color=false",
     ]
+
+
+def _ray_client_port() -> list[str]:
+    """Ray opens its client port, a fixed one, exactly when gRPC is installed; without it the option is refused."""
+    return [f"--ray-client-server-port={_free_port()}"] if find_spec("grpc") else []
 
 
 def _temp_dir(data_dir: Path) -> Path:
