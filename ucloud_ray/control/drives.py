@@ -18,6 +18,8 @@ from ucloud_ray.settings import DriveSettings
 JOB_UID = 11042
 """Owner of everything in a job folder (ENV-34)."""
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
 _UNSAFE = re.compile(r"[/\x00-\x1f\x7f]")
 
 
@@ -30,8 +32,14 @@ class Drive:
 
 @dataclass(frozen=True, slots=True)
 class JobFolder:
-    path: Path
+    root: Path
+    """Of its drive."""
+    relative: PurePosixPath
     ucloud_path: str
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.relative
 
 
 class Drives:
@@ -79,14 +87,41 @@ class Drives:
         machine = job.spec.backend is Backend.VIRTUAL_MACHINE
         group = "VirtualMachines" if machine else _component(job.spec.application_title or job.spec.application_name)
         relative = PurePosixPath("Jobs", group, _component(job.id))
-        return JobFolder(drive.root / relative, f"/{drive.id}/{relative}")
+        return JobFolder(drive.root, relative, f"/{drive.id}/{relative}")
 
 
-def make_job_folder(folder: Path) -> None:
-    """Create it, owned by the job user where we may change owners. Repeating is harmless; blocking."""
-    folder.mkdir(parents=True, exist_ok=True)
+def make_job_folder(folder: JobFolder) -> None:
+    """Create it, owned by the job user where we may change owners. Repeating is harmless; blocking.
+
+    Raises `OSError`, also where a link lies under the name of a part of it: users can write to their drive, and a link
+    would lead the job out of it (D12).
+    """
+    folder.root.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder.root, _FOLDER)
+    try:
+        for part in folder.relative.parts:
+            inner = _enter(handle, part)
+            os.close(handle)
+            handle = inner
+        _give_to_job_user(handle)
+    finally:
+        os.close(handle)
+
+
+def _enter(parent: int, name: str) -> int:
+    """Make the folder if it is not there, and open it."""
+    try:
+        os.mkdir(name, dir_fd=parent)
+    except FileExistsError:
+        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+    handle = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+    _give_to_job_user(handle)
+    return handle
+
+
+def _give_to_job_user(folder: int) -> None:
     if os.geteuid() == 0:
-        os.chown(folder, JOB_UID, JOB_UID, follow_symlinks=False)
+        os.fchown(folder, JOB_UID, JOB_UID)
 
 
 def _workspace(owner: Owner) -> str:

@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 1.0
 """Between attempts to commit while the store is down; the events stay in memory meanwhile."""
 
+CLOSE_SECONDS = 2.0
+"""For what is being written when this process leaves."""
+
 
 class Performing(Protocol):
     """What the engine asks of the performer."""
@@ -65,6 +68,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners: list[Callable[[Job], None]] = []
         self._performer: Performing | None = None
+        self._closed = False
 
     def connect(self, performer: Performing, listeners: Iterable[Callable[[Job], None]] = ()) -> None:
         """The performer needs the engine and the engine the performer: joined here, once. Listeners hear of every
@@ -107,6 +111,16 @@ class Engine:
         """Take over a job without acting yet; `resume` follows once every job is known."""
         self._adopt(job)
 
+    async def close(self) -> None:
+        """Finish what is being written and take no more. A store that is down is not waited for: what was not decided
+        is found out again after the next start."""
+        self._closed = True
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def post(self, uid: JobUid, event: Event) -> None:
         """Never blocks. A job that is final or unknown ignores everything (LC-1)."""
         live = self._live.get(uid)
@@ -125,6 +139,10 @@ class Engine:
         return await decided
 
     def _receive(self, live: Live, event: Event, decided: asyncio.Future[Job] | None) -> None:
+        if self._closed:
+            if decided is not None:
+                decided.cancel()
+            return
         live.inbox.append((event, decided))
         if not live.busy:
             live.busy = True
@@ -141,6 +159,9 @@ class Engine:
                         decided.set_result(live.job)
         finally:
             live.busy = False
+            for _, decided in live.inbox:  # only if we were cancelled
+                if decided is not None:
+                    decided.cancel()
 
     async def _turn(self, live: Live, events: Sequence[Event]) -> None:
         job, effects = self._decide(live.job, events)

@@ -18,19 +18,22 @@ class LogTail:
     path: Path
     replay_bytes: int
     """How much of what was written before is delivered at most, cut at the start of a line (LOG-5)."""
+    begin: int | None = None
+    """Go on from this offset instead, where an earlier connection ended."""
+    offset: int = 0
+    """Behind the last byte that was read."""
     _fd: int | None = None
-    _offset: int = 0
 
     def read(self) -> bytes:
         """The next piece, at most 64 KiB; empty if there is nothing new at the moment."""
         if self._fd is None and not self._open():
             return b""
         assert self._fd is not None
-        data = os.pread(self._fd, CHUNK, self._offset)
-        if not data and os.fstat(self._fd).st_size < self._offset:
-            self._offset = 0
+        data = os.pread(self._fd, CHUNK, self.offset)
+        if not data and os.fstat(self._fd).st_size < self.offset:
+            self.offset = 0
             data = os.pread(self._fd, CHUNK, 0)
-        self._offset += len(data)
+        self.offset += len(data)
         return data
 
     def close(self) -> None:
@@ -43,7 +46,8 @@ class LogTail:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except FileNotFoundError:
             return False
-        self._offset = self._line_start(self._fd, os.fstat(self._fd).st_size)
+        size = os.fstat(self._fd).st_size
+        self.offset = self._line_start(self._fd, size) if self.begin is None else self.begin
         return True
 
     def _line_start(self, fd: int, size: int) -> int:

@@ -18,12 +18,13 @@ import structlog
 from runtimes import errors as driver_errors
 from runtimes.types import ExitResult, TaskHandle, TaskId
 from ucloud_ray.control import handles
-from ucloud_ray.control.drives import make_job_folder
+from ucloud_ray.control.absences import Absences
+from ucloud_ray.control.drives import JobFolder, make_job_folder
 from ucloud_ray.control.errors import Refused
 from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone
 from ucloud_ray.control.scheduler import Scheduler
 from ucloud_ray.control.task_spec import TaskFactory, task_id
-from ucloud_ray.domain import effects, events
+from ucloud_ray.domain import effects, events, lifecycle
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Exit, Job
 
@@ -59,15 +60,17 @@ class Performer:
         scheduler: Scheduler,
         tasks: TaskFactory,
         post: Callable[[JobUid, events.Event], None],
-        is_live: Callable[[JobUid], bool],
+        live: Callable[[JobUid], Job | None],
         patience: Patience,
     ) -> None:
         self._cluster = cluster
         self._scheduler = scheduler
         self._tasks = tasks
         self._post = post
-        self._is_live = is_live
+        self._live = live
         self._patience = patience
+        self._absences = Absences(stale_after=2 * patience.retry_most)
+        self._closed = False
         self._running: dict[JobUid, dict[Key, asyncio.Task[None]]] = {}
 
     def perform(self, job: Job, effect: effects.Effect) -> None:
@@ -90,6 +93,12 @@ class Performer:
         for task in self._running.pop(uid, {}).values():
             task.cancel()
 
+    def close(self) -> None:
+        """Begin nothing more and let go of what is under way; workloads go on."""
+        self._closed = True
+        for uid in list(self._running):
+            self.forget(uid)
+
     # ------------------------------------------------------------------------------------------------- effects
 
     async def _start(self, job: Job, effect: effects.StartReplica) -> None:
@@ -104,8 +113,8 @@ class Performer:
 
     async def _start_task(self, job: Job, effect: effects.StartReplica) -> TaskHandle:
         folder = self._tasks.drives.job_folder(job)
-        await asyncio.to_thread(make_job_folder, folder.path)
-        if job.output_folder is None:
+        await _make_folder(folder)
+        if job.output_folder != folder.ucloud_path:
             self._post(job.uid, events.FolderReady(folder.ucloud_path))
         spec = self._tasks.build(job, effect.rank)
         return await self._insist(
@@ -201,29 +210,39 @@ class Performer:
         Raises `Given` once the machine was gone for the grace, and the last problem after `at_most` seconds.
         """
         loop = asyncio.get_running_loop()
-        begun, gone_since, pause = loop.time(), None, self._patience.retry
+        begun, pause = loop.time(), self._patience.retry
         while True:
             try:
-                return await call()
+                return await self._ask(host, call)
             except unknown as problem:
-                gone_since = (gone_since or loop.time()) if isinstance(problem, HostGone) else None
-                if gone_since is not None and loop.time() - gone_since >= self._patience.host_grace:
-                    raise Given(host) from problem
-                if gone_since is None and at_most is not None and loop.time() - begun >= at_most:
+                if not isinstance(problem, HostGone) and at_most is not None and loop.time() - begun >= at_most:
                     raise
                 log.info("no answer yet", host=host, problem=str(problem))
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._patience.retry_most)
 
+    async def _ask(self, host: str, call: Callable[[], Awaitable[Result]]) -> Result:
+        """Once. Any answer but `HostGone` ends the absence of the machine."""
+        try:
+            answer = await call()
+        except HostGone as problem:
+            if self._absences.gone(host) >= self._patience.host_grace:
+                raise Given(host) from problem
+            raise
+        except Exception:
+            self._absences.back(host)
+            raise
+        self._absences.back(host)
+        return answer
+
     # ---------------------------------------------------------------------------------------------------- tasks
 
     def _begin(self, job: Job, effect: effects.Effect, key: Key, work: Coroutine[Any, Any, None]) -> None:
-        running = self._running.setdefault(job.uid, {})
-        if key in running:
+        if self._closed or key in self._running.get(job.uid, {}):
             work.close()
             return
         task = asyncio.create_task(work, name=f"{key[0]} {job.id} {key[1]}.{key[2]}")
-        running[key] = task
+        self._running.setdefault(job.uid, {})[key] = task
         task.add_done_callback(lambda ended: self._finished(job, effect, key, ended))
 
     def _finished(self, job: Job, effect: effects.Effect, key: Key, task: asyncio.Task[None]) -> None:
@@ -240,14 +259,22 @@ class Performer:
             asyncio.get_running_loop().call_later(self._patience.retry_most, self._again, job, effect)
 
     def _again(self, job: Job, effect: effects.Effect) -> None:
-        """An effect may be repeated, and a job must not hang because of a fault of ours."""
-        if self._is_live(job.uid):
-            self.perform(job, effect)
+        """A job must not hang because of a fault of ours; but it may have gone on meanwhile."""
+        now = self._live(job.uid)
+        if now is not None and effect in lifecycle.outstanding(now):
+            self.perform(now, effect)
 
     def _cancel(self, uid: JobUid, key: Key) -> None:
         task = self._running.get(uid, {}).get(key)
         if task is not None:
             task.cancel()
+
+
+async def _make_folder(folder: JobFolder) -> None:
+    try:
+        await asyncio.to_thread(make_job_folder, folder)
+    except OSError as problem:
+        raise driver_errors.StartFailed(f"its folder cannot be made ({problem.strerror})", retryable=True) from problem
 
 
 def _exit(result: ExitResult) -> Exit:

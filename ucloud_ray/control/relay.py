@@ -2,9 +2,10 @@
 
 Runs in the node agent. The other end is `log_follow` in the front end. The conversation:
 
-    client: one line of JSON  {"ticket": "...", "ranks": [0, 1], "replay": 1048576}
-    server: frames            {"rank": 0, "stream": "stdout", "size": 17}\\n + 17 bytes, any number
-    client: "finish\\n"        nothing more is being written: deliver the rest, then close
+    client: one line of JSON  {"ticket": "...", "ranks": [0, 1], "replay": 1048576, "from": [[0, "stdout", 300]]}
+    server: frames            {"rank": 0, "stream": "stdout", "offset": 317, "size": 17}\\n + 17 bytes, any number
+    client: "finish\\n"        nothing more is being written: deliver the rest, then
+    server:                   {"end": true}, and close
 
 Back-pressure is TCP's: a slow reader slows only its own connection (LOG-10). A closed connection ends everything of it.
 """
@@ -16,6 +17,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -71,9 +73,10 @@ class LogRelay:
         ranks, replay = greeting["ranks"], greeting["replay"]
         if not isinstance(ranks, list) or not isinstance(replay, int) or len(ranks) > MAX_RANKS:
             raise ValueError("not a greeting")
+        begins = {(int(rank), str(stream)): int(offset) for rank, stream, offset in _list(greeting.get("from"))}
         paths = [(int(rank), log_paths(self._logs_dir, uid, int(rank))) for rank in ranks]
         return [
-            Source(rank, stream, LogTail(path, replay))
+            Source(rank, stream, LogTail(path, replay, begins.get((rank, stream))))
             for rank, both in paths
             for stream, path in (("stdout", both.stdout), ("stderr", both.stderr))
         ]
@@ -87,6 +90,8 @@ class LogRelay:
                 if await self._pump(sources, writer):
                     pause = FIRST_PAUSE
                 elif last_look:
+                    writer.write(b'{"end": true}\n')
+                    await writer.drain()
                     return
                 else:
                     await asyncio.wait([finish], timeout=pause)
@@ -104,8 +109,12 @@ class LogRelay:
         for source in sources:
             data = source.tail.read()
             if data:
-                header = json.dumps({"rank": source.rank, "stream": source.stream, "size": len(data)})
-                writer.write(header.encode() + b"\n" + data)
+                header = {"rank": source.rank, "stream": source.stream, "offset": source.tail.offset, "size": len(data)}
+                writer.write(json.dumps(header).encode() + b"\n" + data)
                 await writer.drain()
                 any_sent = True
         return any_sent
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -20,11 +20,17 @@ REMEMBERED = 10_000
 """How many destroyed tasks are remembered. A call can overtake by seconds, not by ten thousand tasks."""
 
 
+LAUNCH_SECONDS = 30.0
+"""How long a destroy waits for a launch that is under way."""
+
+
 class TaskDesk:
-    def __init__(self, driver_of: Callable[[str], Driver]) -> None:
+    def __init__(self, driver_of: Callable[[str], Driver], launch_seconds: float = LAUNCH_SECONDS) -> None:
         self._driver_of = driver_of
+        self._launch_seconds = launch_seconds
         self._drivers: dict[str, Driver] = {}
         self._starting: dict[TaskId, asyncio.Task[TaskHandle]] = {}
+        self._launching: set[TaskId] = set()
         self._destroyed: OrderedDict[TaskId, None] = OrderedDict()
         self._known: set[TaskId] = set()
 
@@ -53,7 +59,11 @@ class TaskDesk:
     async def _start(self, driver: Driver, spec: TaskSpec) -> TaskHandle:
         await asyncio.to_thread(_make_log_folder, spec.logs.stdout.parent)
         await driver.prepare(spec)
-        handle = await driver.start(spec)
+        self._launching.add(spec.id)
+        try:
+            handle = await driver.start(spec)
+        finally:
+            self._launching.discard(spec.id)
         for path in (spec.logs.stdout, spec.logs.stderr):
             logfiles.publish(path, spec.job_folder)
         return handle
@@ -63,7 +73,8 @@ class TaskDesk:
         return await self._driver(driver).recover(id)
 
     async def wait(self, driver: str, handle: TaskHandle) -> ExitResult:
-        self._known.add(handle.id)
+        if handle.id not in self._destroyed:
+            self._known.add(handle.id)
         return await self._driver(driver).wait(handle)
 
     async def stop(self, driver: str, handle: TaskHandle, grace_seconds: float) -> None:
@@ -73,12 +84,18 @@ class TaskDesk:
         self._destroyed[id] = None
         if len(self._destroyed) > REMEMBERED:
             self._destroyed.popitem(last=False)
-        starting = self._starting.get(id)
-        if starting is not None:
-            starting.cancel()
-            await asyncio.wait([starting])
+        if (starting := self._starting.get(id)) is not None:
+            await self._end_start(id, starting)
         await self._driver(driver).destroy(id)
         self._known.discard(id)
+
+    async def _end_start(self, id: TaskId, starting: asyncio.Task[TaskHandle]) -> None:
+        """A preparation is cut short. A launch may come to its end: one that is cut goes on in a thread of its driver,
+        and its task would appear after it was destroyed."""
+        if id in self._launching:
+            await asyncio.wait([starting], timeout=self._launch_seconds)
+        starting.cancel()
+        await asyncio.wait([starting])
 
     async def close(self) -> None:
         for driver in self._drivers.values():
@@ -91,4 +108,7 @@ class TaskDesk:
 
 
 def _make_log_folder(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise errors.StartFailed(f"its log cannot be written ({problem.strerror})", retryable=True) from problem

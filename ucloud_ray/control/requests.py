@@ -107,7 +107,7 @@ class Requests:
             ranks_of.setdefault(rank.host, []).append(rank.rank)
         relays = {node.host: node.relay for node in self._supervisor.scheduler.ledger.nodes}
         return tuple(
-            LogSource(*relay, tuple(ranks), self._ticket(job), self._parts.log_replay_bytes)
+            LogSource(host, *relay, tuple(ranks), self._ticket(job), self._parts.log_replay_bytes)
             for host, ranks in ranks_of.items()
             if (relay := relays.get(host)) is not None
         )

@@ -100,6 +100,7 @@ class LogChunk:
 class LogSource:
     """Where the output of some ranks is, and the permission to read it there (D8)."""
 
+    host: str
     address: str
     port: int
     ranks: tuple[int, ...]

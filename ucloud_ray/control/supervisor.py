@@ -57,10 +57,10 @@ class Supervisor:
         self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post)
         self.timers = Timers(parts.clock, self.engine.post)
         self.versions = Versions()
-        performer = Performer(
-            parts.cluster, self.scheduler, parts.tasks, self.engine.post, self._is_live, parts.patience
+        self._performer = Performer(
+            parts.cluster, self.scheduler, parts.tasks, self.engine.post, self.engine.live, parts.patience
         )
-        self.engine.connect(performer, (self.timers.update, self._note))
+        self.engine.connect(self._performer, (self.timers.update, self._note))
         self.ready = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
 
@@ -76,10 +76,9 @@ class Supervisor:
             self.engine.resume(job)
             if (newest := self.engine.newest(job.id)) is not None and newest.uid != job.uid:
                 self.forget(job.uid)  # its id went to another job, and we ended before it was stopped (O3)
-        self._run(self._reserve_again(jobs), "reserve again")
+        self._run(self._place(jobs), "placements")
         self.timers.fire()
         self.ready.set()
-        self._run(self.scheduler.run(), "scheduler")
         self._run(self.timers.run(), "timers")
         log.info("ready", jobs=len(jobs))
 
@@ -88,21 +87,22 @@ class Supervisor:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._performer.close()
+        await self.engine.close()
 
     def forget(self, uid: JobUid) -> None:
         """The Core does not know the job any more (REC-9)."""
         self.engine.post(uid, StopRequested(StopCause.FORGOTTEN))
 
-    async def _reserve_again(self, jobs: list[Job]) -> None:
-        """Ray may have been restarted, too: hold again what is running, and nothing else (D2)."""
+    async def _place(self, jobs: list[Job]) -> None:
+        """Ray may have been restarted, too: hold again what is running, and nothing else (D2).
+
+        New placements come after the old ones are sorted out: one that was granted in the last moment of our
+        predecessor has the name of the one that will be asked for now.
+        """
         holding = {job.uid: job for job in jobs if job.uid in self.scheduler.ledger}
         await self._keep_only({uid: job.incarnation for uid, job in holding.items()})
-        while holding:
-            for uid, job in list(holding.items()):
-                if self.engine.live(uid) is None or await self._reserved(job):
-                    del holding[uid]
-            if holding:
-                await asyncio.sleep(ADOPT_SECONDS)
+        await asyncio.gather(self.scheduler.run(), self._reserve_again(holding))
 
     async def _keep_only(self, reservations: dict[JobUid, int]) -> None:
         while True:
@@ -112,18 +112,30 @@ class Supervisor:
                 log.warning("old reservations are not given back yet", problem=str(problem))
                 await asyncio.sleep(ADOPT_SECONDS)
 
-    async def _reserved(self, job: Job) -> bool:
+    async def _reserve_again(self, holding: dict[JobUid, Job]) -> None:
+        while holding:
+            for uid, job in list(holding.items()):
+                if await self._agree(job):
+                    del holding[uid]
+            if holding:
+                await asyncio.sleep(ADOPT_SECONDS)
+
+    async def _agree(self, job: Job) -> bool:
+        """Whether the cluster now holds what we hold. The job may end while it is asked."""
+        held = self._holds(job)
         spec, hosts = job.spec, tuple(rank.host for rank in job.ranks)
         request = PlacementRequest(job.uid, job.incarnation, spec.machine, spec.backend, spec.replicas, hosts)
+        cluster = self.parts.cluster
         try:
-            await self.parts.cluster.place(request)
+            await (cluster.place(request) if held else cluster.release(job.uid, job.incarnation))
         except Exception as problem:  # whatever it is: the workload runs, and its room is booked here
-            log.warning("a running job is not reserved in the cluster yet", job=job.id, problem=str(problem))
+            log.warning("the reservation of a running job is not right yet", job=job.id, problem=str(problem))
             return False
-        return True
+        return held == self._holds(job)
 
-    def _is_live(self, uid: JobUid) -> bool:
-        return self.engine.live(uid) is not None
+    def _holds(self, job: Job) -> bool:
+        live = self.engine.live(job.uid)
+        return job.uid in self.scheduler.ledger and live is not None and live.incarnation == job.incarnation
 
     def _note(self, job: Job) -> None:
         self.versions.bump(job.uid, last=job.final)
