@@ -64,7 +64,7 @@ class Host:
 
     def _new_desk(self) -> TaskDesk:
         driver: Driver = self.driver
-        return TaskDesk(lambda _: driver)
+        return TaskDesk(lambda _: driver, launch_seconds=0.05)
 
     def node(self) -> Node:
         return Node(self.name, "127.0.0.1", self.here.is_set(), self.backends, self.capacity, {}, self.relay)
