@@ -48,6 +48,7 @@ class RecordedUpdates:
         return len(self._waiting), min((row.at for row in self._waiting.values()), default=None)
 
     async def close(self) -> None:
+        self.down = True
         for task in self._delivering:
             task.cancel()
         await asyncio.gather(*self._delivering, return_exceptions=True)

@@ -12,6 +12,7 @@ from ucloud_ray.control import engine, scheduler, supervisor
 @pytest.fixture
 async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     monkeypatch.setattr(engine, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.02)
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(supervisor, "ADOPT_SECONDS", 0.01)
     rig = Rig(tmp_path)
