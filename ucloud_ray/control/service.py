@@ -84,7 +84,8 @@ class JobView:
 
     @property
     def final(self) -> bool:
-        return self.state.final
+        """Also for a job that the Core forgot, whose end is never announced (O3)."""
+        return self.state.final or self.phase == "final"
 
 
 @dataclass(frozen=True, slots=True)
