@@ -1,0 +1,135 @@
+"""Which processes belong to a stack, what part each of them is, and what they use. Reads /proc; signals only our own.
+
+Everything that a stack starts inherits one environment variable with a value of its own. Users' programs do not, but
+they and other processes that end within a round are seen by the control groups of CPU accounting, where there are any.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+MARK = "UCBENCH_STACK"
+TICK = os.sysconf("SC_CLK_TCK")
+ACCOUNTING = Path("/sys/fs/cgroup/cpuacct")
+"""Version 1 of control groups; elsewhere the short-lived processes stay unseen, and the report says so."""
+TASKS = ACCOUNTING / "ucloud-ray"
+"""Where the native driver puts its tasks."""
+SHORT_LIVED = "waiters and users' programs"
+
+PARTS = (
+    ("ucloud_ray orchestrator", "orchestrator"),
+    ("ucloud_ray provider", "provider front end"),
+    ("ucloud_ray up", "minder"),
+    ("ray::JobSupervisor", "supervisor"),
+    ("ray::NodeAgent", "node agent"),
+    ("ray::ReplicaActor", "replica actors"),
+    ("native/launcher", "native launchers"),
+    ("gcs_server", "Ray: gcs"),
+    ("raylet/raylet", "Ray: raylet"),
+)
+OTHER_RAY = "Ray: other"
+
+
+def part_of(command: str) -> str:
+    """Name of the part that a process is, by its command line."""
+    return next((name for sign, name in PARTS if sign in command), OTHER_RAY)
+
+
+def marked(value: str) -> dict[int, str]:
+    """Process to part, of one stack."""
+    wanted = f"{MARK}={value}".encode()
+    found = {}
+    for pid in _pids():
+        with contextlib.suppress(OSError):
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found[pid] = part_of(_command(pid))
+    return found
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+
+
+# ----------------------------------------------------------------------------------------------------------- CPU
+
+
+def cpu_seconds(value: str) -> dict[str, float]:
+    """Part to CPU time that its living processes have used, plus that of processes that came and went."""
+    by_pid = {pid: seconds for pid in marked(value) if (seconds := _cpu_of(pid)) is not None}
+    parts: dict[str, float] = defaultdict(float)
+    for pid, part in marked(value).items():
+        parts[part] += by_pid.get(pid, 0.0)
+    total = _accounted(accounting_group(value))
+    if total is not None:
+        parts[SHORT_LIVED] = total - sum(by_pid.values()) + (_accounted(TASKS) or 0.0)
+    return dict(parts)
+
+
+def _cpu_of(pid: int) -> float | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def accounting_group(value: str) -> Path:
+    return ACCOUNTING / f"ucbench-{value}"
+
+
+def _accounted(group: Path) -> float | None:
+    try:
+        return int((group / "cpuacct.usage").read_text()) / 1e9
+    except OSError:
+        return None
+
+
+def make_accounting_group(value: str) -> Path | None:
+    """A group to start the stack in; None where that cannot be."""
+    group = accounting_group(value)
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    return group
+
+
+# -------------------------------------------------------------------------------------------------------- memory
+
+
+def memory_mib(pid: int) -> tuple[float, float] | None:
+    """Resident and proportional set size; None when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return None
+    sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in text.splitlines()[1:]}
+    return sizes["Rss"], sizes["Pss"]
+
+
+# -------------------------------------------------------------------------------------------------------- ending
+
+
+def end_all(value: str, seconds: float = 5.0) -> list[str]:
+    """End what is left of a stack that was stopped; the parts that were left, for the record."""
+    left = marked(value)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in marked(value):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while marked(value) and time.monotonic() < deadline:
+            time.sleep(0.05)
+    with contextlib.suppress(OSError):
+        accounting_group(value).rmdir()
+    return sorted(left.values())
