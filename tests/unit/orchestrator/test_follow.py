@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.wait import async_wait_until
 from tests.unit.orchestrator.conftest import Setup, example, running
 from tests.unit.orchestrator.fake_provider import FakeProvider, support_entry
 from ucloud_ray.orchestrator import tokens
@@ -78,7 +79,10 @@ async def followed(settings: OrchestratorSettings, provider: FakeProvider) -> As
         port = next(iter(sockets.sockets)).getsockname()[1]
         here = replace(settings, listen="127.0.0.1:0", provider_url=f"http://127.0.0.1:{port}")
         async with running(here, provider) as setup, listening(uvicorn_server(setup.orchestrator)) as ours:
-            yield Followed(setup, f"ws://127.0.0.1:{ours}/api/jobs", output)
+            try:
+                yield Followed(setup, f"ws://127.0.0.1:{ours}/api/jobs", output)
+            finally:
+                output.go_on.set()  # a test that fails half-way must not wait for its own script
 
 
 @contextlib.asynccontextmanager
@@ -245,6 +249,50 @@ async def test_a_stream_that_breaks_at_the_end_of_the_job_still_ends_well(follow
         await follow.setup.update(job_id, state="SUCCESS")
         frames = await rest(socket)
     assert [one["type"] for one in frames] == ["message", "response"]
+
+
+async def test_a_stream_that_the_provider_ended_early_leaves_the_states(
+    settings: OrchestratorSettings, provider: FakeProvider
+) -> None:
+    """Ended is not lost: no more output is to come, and the job goes on."""
+    async with followed(replace(settings, follow_drain_seconds=0.0), provider) as follow:
+        job_id = await follow.setup.create()
+        async with follow.following(job_id) as socket:
+            await frame(socket)
+            await async_wait_until(lambda: all_closed(follow.output), "the provider to have ended the stream")
+            await follow.setup.update(job_id, status="still running")
+            assert (await frame(socket))["payload"]["updates"][0]["status"] == "still running"
+            await follow.setup.update(job_id, state="SUCCESS")
+            assert [one["type"] for one in await rest(socket)] == ["message", "response"]
+
+
+async def all_closed(output: ScriptedOutput) -> bool:
+    return bool(output.connections) and all(one.close_code is not None for one in output.connections)
+
+
+async def test_a_change_that_is_in_the_first_message_is_not_told_again(
+    follow: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job changes after we listen for changes and before we read it."""
+    job_id = await follow.setup.create()
+    following = follow.setup.orchestrator.following
+    read, reads = following._read, 0
+
+    async def read_late(user: tokens.User, wanted: str) -> Any:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            await follow.setup.update(job_id, state="RUNNING")
+        return await read(user, wanted)
+
+    monkeypatch.setattr(following, "_read", read_late)
+    async with follow.following(job_id) as socket:
+        first = (await frame(socket))["payload"]
+        await follow.setup.update(job_id, state="SUCCESS")
+        frames = await rest(socket)
+    assert [update["state"] for update in first["initialJob"]["updates"]] == ["RUNNING"]
+    told = [update["state"] for one in frames for update in one["payload"]["updates"]]
+    assert told == ["SUCCESS"]
 
 
 async def test_a_job_without_log_support_is_followed_by_its_states_alone(
