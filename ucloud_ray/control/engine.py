@@ -125,7 +125,7 @@ class Engine:
         """Never blocks. A job that is final or unknown ignores everything (LC-1)."""
         live = self._live.get(uid)
         if live is None:
-            log.info("event for a job that is over", uid=uid, event=type(event).__name__)
+            log.info("something happened to a job that is over", uid=uid, happened=type(event).__name__)
         else:
             self._receive(live, event, None)
 
