@@ -11,7 +11,6 @@ from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.job_query import EVERYTHING, Flags
 from ucloud_ray.orchestrator.job_record import JobRecord
 from ucloud_ray.orchestrator.products import ProductBook
-from ucloud_ray.wire.common import SimpleDuration
 
 SITE_VERSION = 3
 Grants = Mapping[str, Sequence[str]]
@@ -92,11 +91,11 @@ class JobView:
 
 
 def specification(record: JobRecord) -> dict[str, Any]:
-    """What the user asked for, with what has changed since."""
+    """What the user asked for, with what has changed since; an extension only shows in `expiresAt` (LC-24)."""
     spec: dict[str, Any] = orjson.loads(record.specification)
-    allocation = record.facts.time_allocation
     spec["name"] = record.title
-    spec["timeAllocation"] = None if allocation is None else SimpleDuration.of_millis(allocation).model_dump()
+    if record.facts.time_allocation is None:
+        spec["timeAllocation"] = None
     if record.facts.resources is not None:
         spec["resources"] = record.facts.resources
     return spec

@@ -107,7 +107,7 @@ async def test_updates_for_many_jobs_keep_their_order_per_job(setup: Setup) -> N
         assert len({one["timestamp"] for one in updates}) == 1
 
 
-async def test_an_extension_shows_in_the_specification_and_in_the_expiry(setup: Setup) -> None:
+async def test_an_extension_shows_in_the_expiry_and_leaves_the_specification_alone(setup: Setup) -> None:
     job_id = await setup.create(timeAllocation={"hours": 5, "minutes": 0, "seconds": 0})
     await setup.update(job_id, state="RUNNING")
     before = await setup.job(job_id)
