@@ -65,11 +65,12 @@ def ratio_text(pairing: Pairing) -> str:
 def _machine(result: RunResult, source: str) -> str:
     facts = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    computer = f"{facts['cpus']} processors ({facts['cpuModel']}), {facts['memoryGiB']} GiB, {facts['distribution']}"
+    programs = f"kernel {facts['kernel']}, Python {facts['python']}, {versions}"
     return (
-        f"Measured {facts['measuredAt']} at commit `{facts['commit']}` with `{result.command}`: {facts['cpus']} "
-        f"processors ({facts['cpuModel']}), {facts['memoryGiB']} GiB, {facts['distribution']}, kernel {facts['kernel']}, "
-        f"Python {facts['python']}, {versions}. Load of the machine before the start: {facts['loadBefore']}. Raw figures: "
-        f"`benchmarks/results/{source}`.\n"
+        f"Measured {facts['measuredAt']} at commit `{facts['commit']}` with `{result.command}`: {computer}, "
+        f"{programs}. "
+        f"Load of the machine before the start: {facts['loadBefore']}. Raw figures: `benchmarks/results/{source}`.\n"
     )
 
 
