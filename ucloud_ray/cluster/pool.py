@@ -29,7 +29,7 @@ from ucloud_ray.control.ports import ClusterUnavailable
 log = structlog.get_logger(__name__)
 
 HELLO_SECONDS = 10.0
-GROW_AFTER = 0.25
+GROW_AFTER = 0.5
 """Seconds without an actor given back after which one is made for those in line."""
 
 IDLE_SECONDS = 60.0
@@ -129,13 +129,17 @@ class Pool:
     # -------------------------------------------------------------------------------------------------- growing
 
     def keep_warm(self, host: str) -> None:
-        """Have the configured number of idle actors there; end those far beyond it."""
-        workers = self._pool(host).workers
+        """Have the configured number of idle actors there; end those that were idle for long beyond it.
+
+        While actors come back all the time they are as good as idle: none is made in the middle of a burst.
+        """
+        pool = self._pool(host)
+        workers, now = pool.workers, time.monotonic()
         idle = [worker for worker in workers if not worker.load]
-        if len(idle) < self._settings.warm_replica_actors:
+        if len(idle) < self._settings.warm_replica_actors and now - pool.came_back > GROW_AFTER:
             self._grow(host)
         for worker in idle[self._settings.warm_replica_actors :]:
-            if time.monotonic() - worker.idle_since > IDLE_SECONDS:
+            if now - worker.idle_since > IDLE_SECONDS:
                 workers.remove(worker)
                 _end(worker)
 
