@@ -29,7 +29,7 @@ PARTS = (
     ("ray::JobSupervisor", "supervisor"),
     ("ray::NodeAgent", "node agent"),
     ("ray::ReplicaActor", "replica actors"),
-    ("native/launcher", "native launchers"),
+    ("native/launcher.py", "native launchers"),
     ("gcs_server", "Ray: gcs"),
     ("raylet/raylet", "Ray: raylet"),
 )
@@ -43,17 +43,27 @@ def part_of(command: str) -> str:
 
 def marked(value: str) -> dict[int, str]:
     """Process to part, of one stack."""
-    wanted = f"{MARK}={value}".encode()
     found = {}
-    for pid in _pids():
+    for pid in {*_with_mark(value), *_in_accounting_group(value)}:
         with contextlib.suppress(OSError):
-            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found[pid] = part_of(_command(pid))
+            found[pid] = part_of(_command(pid))
     return found
 
 
-def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+def _with_mark(value: str) -> Iterator[int]:
+    wanted = f"{MARK}={value}".encode()
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):
+            if wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                yield pid
+
+
+def _in_accounting_group(value: str) -> list[int]:
+    """What has shed our environment, as a native launcher does, is found here, where there are such groups."""
+    try:
+        return [int(line) for line in (accounting_group(value) / "cgroup.procs").read_text().split()]
+    except OSError:
+        return []
 
 
 def _command(pid: int) -> str:
@@ -65,13 +75,12 @@ def _command(pid: int) -> str:
 
 def cpu_seconds(value: str) -> dict[str, float]:
     """Part to CPU time that its living processes have used, plus that of processes that came and went."""
-    by_pid = {pid: seconds for pid in marked(value) if (seconds := _cpu_of(pid)) is not None}
     parts: dict[str, float] = defaultdict(float)
     for pid, part in marked(value).items():
-        parts[part] += by_pid.get(pid, 0.0)
+        parts[part] += _cpu_of(pid) or 0.0
     total = _accounted(accounting_group(value))
     if total is not None:
-        parts[SHORT_LIVED] = total - sum(by_pid.values()) + (_accounted(TASKS) or 0.0)
+        parts[SHORT_LIVED] = total - sum(parts.values()) + (_accounted(TASKS) or 0.0)
     return dict(parts)
 
 
