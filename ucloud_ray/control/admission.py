@@ -118,7 +118,7 @@ class Admission:
             )
         self._parts.tasks.drives.home(new.spec.owner)
         for mount in new.spec.launch.mounts:
-            self._parts.tasks.drives.resolve(mount.ucloud_path)
+            self._parts.tasks.drives.resolve(mount.ucloud_path, new.spec.owner)
 
     def _accept(self, new: NewJob) -> Accepted:
         job, effects = lifecycle.accept(

@@ -28,6 +28,8 @@ class Drive:
     id: str
     title: str
     root: Path
+    workspace: str
+    """Whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,9 @@ class Drives:
     """The configured drives, and homes made on demand for workspaces that have none (`policy.automaticHomes`)."""
 
     def __init__(self, configured: Sequence[DriveSettings], homes: Path | None) -> None:
-        self._drives = {drive.id: Drive(drive.id, drive.title, drive.path) for drive in configured}
-        self._home_of = {
-            _workspace(Owner(d.owner.username or "", d.owner.project_id)): d.id for d in reversed(configured)
-        }
+        drives = [Drive(drive.id, drive.title, drive.path, _owner(drive)) for drive in configured]
+        self._drives = {drive.id: drive for drive in drives}
+        self._home_of = {drive.workspace: drive for drive in reversed(drives)}
         self._homes = homes
 
     def home(self, owner: Owner) -> Drive:
@@ -57,29 +58,36 @@ class Drives:
 
         Raises `BadRequest` if the workspace has no drive and none may be made.
         """
-        drive_id = self._home_of.get(_workspace(owner))
-        if drive_id is not None:
-            return self._drives[drive_id]
+        drive = self._home_of.get(_workspace(owner))
+        if drive is not None:
+            return drive
         if self._homes is None:
             raise BadRequest("This workspace has no drive at this provider. Ask its operator to add one.")
         name = _component(owner.project or owner.created_by)
         member = f"members-{_component(owner.created_by)}" if owner.project else "home"
-        return Drive(f"{member}-{name}", "Home", self._homes / name / member)
+        return Drive(f"{member}-{name}", "Home", self._homes / name / member, _workspace(owner))
 
-    def resolve(self, ucloud_path: str) -> Path:
+    def resolve(self, ucloud_path: str, owner: Owner) -> Path:
         """`/<driveId>/<path>` to a path of the provider, links resolved without leaving the drive (ENV-18).
 
-        Raises `BadRequest` for an unknown drive and for a path that leaves its drive.
+        Raises `BadRequest` for a drive that is not of this workspace (ENV-16: our own view, whatever the Core allowed)
+        and for a path that leaves its drive.
         """
         parts = PurePosixPath(ucloud_path).parts
-        drive = self._drives.get(parts[1]) if len(parts) > 1 and parts[0] == "/" else None
+        drive = self._drive(parts[1], owner) if len(parts) > 1 and parts[0] == "/" else None
         if drive is None or ".." in parts:
-            raise BadRequest(f"The file {ucloud_path} is not on a drive of this provider.")
+            raise BadRequest(f"The file {ucloud_path} is not on a drive of this workspace.")
         root = drive.root.resolve()
         path = root.joinpath(*parts[2:]).resolve()
         if not path.is_relative_to(root):
             raise BadRequest(f"The file {ucloud_path} is a link that leaves its drive.")
         return path
+
+    def _drive(self, id: str, owner: Owner) -> Drive | None:
+        drive = self._drives.get(id)
+        if drive is None and self._homes is not None and (home := self.home(owner)).id == id:
+            return home
+        return drive if drive is not None and drive.workspace == _workspace(owner) else None
 
     def job_folder(self, job: Job) -> JobFolder:
         """Where the job's files go: `Jobs/<application title>/<job id>` on the home drive (ENV-2, ENV-3)."""
@@ -122,6 +130,10 @@ def _enter(parent: int, name: str) -> int:
 def _give_to_job_user(folder: int) -> None:
     if os.geteuid() == 0:
         os.fchown(folder, JOB_UID, JOB_UID)
+
+
+def _owner(drive: DriveSettings) -> str:
+    return _workspace(Owner(drive.owner.username or "", drive.owner.project_id))
 
 
 def _workspace(owner: Owner) -> str:

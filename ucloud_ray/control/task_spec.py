@@ -71,7 +71,7 @@ class TaskFactory:
         if job.spec.backend is not Backend.DOCKER:
             return ()
         return tuple(
-            Mount(str(self.drives.resolve(mount.ucloud_path)), mount.target, mount.read_only)
+            Mount(str(self.drives.resolve(mount.ucloud_path, job.spec.owner)), mount.target, mount.read_only)
             for mount in job.spec.launch.mounts
         )
 

@@ -103,7 +103,7 @@ def _build_launch(
 ) -> Launch:
     values = {name: to_wire(value) for name, value in (specification.parameters or {}).items()}
     native = tool.backend == Backend.NATIVE
-    mounts = () if native else _mounts(specification, values, catalogue)
+    mounts = _mounts(specification, values, catalogue)  # a process has none, but its files are checked all the same
     map_path = catalogue.native_path if native else path_in_container(mounts)
     argv, environment = _command(application, tool, values, map_path)
     container = application.invocation.container or ContainerDescription()

@@ -107,7 +107,8 @@ def test_a_process_gets_the_providers_own_paths_and_no_image() -> None:
     invocation = document["status"]["resolvedApplication"]["invocation"]
     invocation["invocation"] = [{"type": "word", "word": "cat"}, {"type": "var", "variableNames": ["infile"]}]
     spec = _spec(document)
-    assert (spec.backend, spec.launch.image, spec.launch.mounts) == (Backend.NATIVE, None, ())
+    assert (spec.backend, spec.launch.image) == (Backend.NATIVE, None)
+    assert [file.ucloud_path for file in spec.launch.mounts] == ["/87/in/f.txt"], "its rights are checked by that"
     assert spec.launch.argv == ("cat", "/srv/87/in/f.txt")
 
 
