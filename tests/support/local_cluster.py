@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from runtimes.driver import Driver
+from runtimes.errors import ImageUnavailable
 from runtimes.scripted.driver import ScriptedDriver
 from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
@@ -31,15 +32,20 @@ PROVIDER = "example"
 
 
 class StallingDriver(ScriptedDriver):
-    """Its `prepare` can be made to hang, as a download of an image that never ends."""
+    """Its `prepare` can be made to hang or fail, as a download of an image."""
 
     def __init__(self, settings: ScriptedSettings) -> None:
         super().__init__(settings)
         self.may_prepare = asyncio.Event()
         self.may_prepare.set()
+        self.failures = 0
+        """How many preparations fail for a passing reason, whichever task they are for."""
 
     async def prepare(self, spec: TaskSpec) -> None:
         await self.may_prepare.wait()
+        if self.failures > 0:
+            self.failures -= 1
+            raise ImageUnavailable("the registry does not answer", retryable=True)
         await super().prepare(spec)
 
 
@@ -205,6 +211,8 @@ class LocalCluster:
     async def _on(self, host: str, call: Callable[[TaskDesk], Awaitable[Result]]) -> Result:
         """Ask the desk of a machine, or learn that the machine left meanwhile."""
         machine = self.machines.hosts[host]
+        if machine.gone.is_set():
+            raise HostGone(f"{host} is not in the cluster at the moment")
         answer = asyncio.ensure_future(call(machine.desk))
         gone = asyncio.ensure_future(machine.gone.wait())
         try:

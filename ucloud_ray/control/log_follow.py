@@ -15,6 +15,7 @@ from ucloud_ray.control.errors import NotFound, Refused
 from ucloud_ray.control.relay_reader import RelayReader
 from ucloud_ray.control.service import JobService, JobView, LogChunk, LogSource
 from ucloud_ray.domain.ids import JobRef
+from ucloud_ray.domain.job import JobState
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ class RelayFollower:
     async def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
         """LOG-5 to LOG-8, LOG-13. An unknown job ends at once with nothing."""
         try:
-            view = await self._until_placed(ref)
+            view = await self._until_running(ref)
         except NotFound:
             return
         chunks: Chunks = asyncio.Queue(QUEUE_CHUNKS)
@@ -46,10 +47,10 @@ class RelayFollower:
             reading.cancel()
             await asyncio.wait([reading])
 
-    async def _until_placed(self, ref: JobRef) -> JobView:
-        """LOG-6: wait silently."""
+    async def _until_running(self, ref: JobRef) -> JobView:
+        """LOG-6: wait silently. Until then a start that fails may be tried again on other machines."""
         view = await self._service.view(ref)
-        while not view.final and not view.hosts:
+        while not view.final and (not view.hosts or view.state is JobState.IN_QUEUE):
             view = await self._watch(ref, view)
         return view
 

@@ -84,6 +84,7 @@ class Supervisor:
 
     async def close(self) -> None:
         """This process is leaving. Workloads go on (models: stop and leave are different signals)."""
+        self.ready.clear()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

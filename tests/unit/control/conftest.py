@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.control.rig import Rig
 from ucloud_ray.control import engine, scheduler, supervisor
@@ -17,5 +18,6 @@ async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(supervisor, "ADOPT_SECONDS", 0.01)
     rig = Rig(tmp_path)
     await rig.open()
-    yield rig
-    await rig.close()
+    with capture_logs():
+        yield rig
+        await rig.close()

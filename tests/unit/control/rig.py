@@ -140,6 +140,14 @@ class Rig:
         life.store.fail("commit")
         life.cluster.unavailable = True
         await life.supervisor.close()
+        # As the publisher does after a restart: what was written and not handed over is on disk.
+        self.updates.submit(await self.store.pending_updates())
+
+    async def forget_updates(self) -> None:
+        """The publisher went down with its supervisor; the next one reads from disk what waits."""
+        await self.updates.close()
+        self.updates = RecordedUpdates(self.store)
+        self.updates.submit(await self.store.pending_updates())
 
     async def close(self) -> None:
         for life in self.lives:

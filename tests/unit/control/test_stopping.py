@@ -7,6 +7,7 @@ import asyncio
 from tests.unit.control.rig import CREATED, Rig, job, ref
 from ucloud_ray.control.ports import ClusterUnavailable
 from ucloud_ray.domain import texts
+from ucloud_ray.domain.events import Tick
 from ucloud_ray.domain.job import JobState
 
 STOPPED_EARLY = [JobState.IN_QUEUE, JobState.CANCELING, JobState.SUCCESS]
@@ -118,6 +119,18 @@ async def test_an_unknown_job_is_terminated_without_a_trace(rig: Rig) -> None:
     await life.requests.terminate([ref("no such job"), ref("41", created_at=None)])
     await rig.quiet()
     assert rig.updates.accepted == []
+
+
+async def test_what_happens_to_a_job_that_is_over_is_ignored(rig: Rig) -> None:
+    """LC-1."""
+    life = await rig.start()
+    [uid] = await life.requests.submit([job("41")])
+    await rig.until_state("41", JobState.SUCCESS)
+    life.supervisor.forget(uid)
+    life.supervisor.engine.post(uid, Tick())
+    assert await life.supervisor.engine.settle(uid, Tick()) is None
+    await rig.quiet()
+    assert rig.states("41") == [JobState.IN_QUEUE, JobState.RUNNING, JobState.SUCCESS]
 
 
 async def test_an_order_for_another_job_of_the_same_id_does_not_stop_this_one(rig: Rig) -> None:
