@@ -12,7 +12,6 @@ from ucloud_ray.domain.job import JobState
 from ucloud_ray.wire.common import to_wire
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
-
 _MAY_ALLOW_RESTART = (JobState.SUCCESS, JobState.FAILURE, JobState.SUSPENDED)
 """K answers 400 to `allowRestart` with another state, also with EXPIRED, where LC-14 has it false (control-api 4.1)."""
 
