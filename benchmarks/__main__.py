@@ -50,7 +50,7 @@ def run(
     """
     chosen, peers = _known(names, SCENARIOS, "scenario"), _known(against, PEERS, "peer")
     options = Options(rounds, jobs, connections, frozenset(peers) if peers else None)
-    result = RunResult(machine.facts(), " ".join(["python -m benchmarks", *sys.argv[1:]]))
+    result = RunResult(machine.facts(), _command(chosen, peers, options))
     file = out or results.FOLDER / f"{datetime.now(UTC):%Y%m%d-%H%M%S}.json"
     for name in chosen or list(SCENARIOS):
         _run_one(result, name, options)
@@ -60,6 +60,13 @@ def run(
     say(f"raw figures: {file}")
     if any(scenario.failed for scenario in result.scenarios):
         raise BenchmarkError("not everything could be measured; see above")
+
+
+def _command(names: list[str], peers: list[str], options: Options) -> str:
+    """What gives the same run again."""
+    words = ["python -m benchmarks run", *names, *(f"--against {peer}" for peer in peers)]
+    numbers = {"rounds": options.rounds, "jobs": options.jobs, "connections": options.connections}
+    return " ".join([*words, *(f"--{name} {number}" for name, number in numbers.items())])
 
 
 def _run_one(result: RunResult, name: str, options: Options) -> None:

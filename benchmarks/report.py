@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.results import Figure, Pairing, RunResult, ScenarioResult, Setup, Target
 
@@ -70,8 +71,15 @@ def _machine(result: RunResult, source: str) -> str:
     return (
         f"Measured {facts['measuredAt']} at commit `{facts['commit']}` with `{result.command}`: {computer}, "
         f"{programs}. "
-        f"Load of the machine before the start: {facts['loadBefore']}. Raw figures: `benchmarks/results/{source}`.\n"
+        f"Load of the machine before the start: {facts['loadBefore']}.{_busy(facts)} Raw figures: "
+        f"`benchmarks/results/{source}`.\n"
     )
+
+
+def _busy(facts: Mapping[str, Any]) -> str:
+    if facts["loadBefore"] <= facts["cpus"] / 2:
+        return ""
+    return " **Other work went on at the same time**: rates are lower than they could be, and the spread is wide."
 
 
 def _target_table(rows: list[Row]) -> str:

@@ -89,6 +89,13 @@ def test_the_page_shows_every_figure_the_policy_and_the_peer() -> None:
         assert part in page
 
 
+def test_the_page_warns_when_the_machine_was_busy() -> None:
+    busy = a_run()
+    busy.machine = {**MACHINE, "loadBefore": 3.0}
+    assert "Other work went on" in report.page(busy, "a.json")
+    assert "Other work went on" not in report.page(a_run(), "a.json")
+
+
 def test_two_runs_are_compared_by_their_ratios() -> None:
     lines = list(compare.lines(a_run(ours=20.0), a_run(ours=40.0, latency=10.0)))
     assert lines[0].split() == ["native-batch,", "tuned,", "ours", "over", "slurm", "3", "6", "×", "2.00", "×"]
