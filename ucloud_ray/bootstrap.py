@@ -45,6 +45,8 @@ log = structlog.get_logger(__name__)
 LOST_RAY_STATUS = 75
 """Exit status of a front end that lost its cluster: whoever runs it starts it again (sysexits' "try again")."""
 
+LOOK_SECONDS = 2.0
+"""Between two looks at the supervisor; a user who starts everything waits for the first bad news."""
 WATCH_SECONDS = 5.0
 LOST_AFTER_SECONDS = 15.0
 
@@ -77,24 +79,34 @@ async def _provider(settings: Settings) -> None:
     server = _server(app, settings.provider.listen)
     watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")
     await server.serve()
+    refusal = watching.result() if watching.done() else ""
     watching.cancel()
     connect.disconnect()
+    if refusal:
+        _fail(refusal)
 
 
-async def _watch_cluster(actor: Any, server: uvicorn.Server) -> None:
-    """A connection to Ray does not survive the end of its cluster: leave, and be started again."""
+async def _watch_cluster(actor: Any, server: uvicorn.Server) -> str:
+    """Why the supervisor cannot start; the server is told to leave then. Endless while all is well.
+
+    A connection to Ray does not survive the end of its cluster: leave, and be started again.
+    """
     from ucloud_ray.cluster import calls
     from ucloud_ray.control.ports import ClusterUnavailable
 
     loop = asyncio.get_running_loop()
     answered = loop.time()
     while loop.time() - answered < LOST_AFTER_SECONDS:
-        await asyncio.sleep(WATCH_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
         try:
-            await calls.answer(actor.about.remote(), timeout=WATCH_SECONDS, what="the supervisor")
+            _, problem, _ = await calls.answer(actor.about.remote(), timeout=WATCH_SECONDS, what="the supervisor")
             answered = loop.time()
-        except ClusterUnavailable as problem:
-            log.warning("the supervisor does not answer", problem=str(problem))
+        except ClusterUnavailable as unavailable:
+            log.warning("the supervisor does not answer", problem=str(unavailable))
+            continue
+        if problem:
+            server.should_exit = True
+            return str(problem)
     log.error("the Ray cluster is lost; leaving to be started again")
     server.should_exit = True
     await asyncio.sleep(WATCH_SECONDS)

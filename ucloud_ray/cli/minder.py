@@ -30,6 +30,8 @@ START_SECONDS = 55.0
 STARTS_BEFORE_GIVING_UP = 3
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
+REFUSAL = "error: "
+"""How a part that knows why it cannot start begins its last line."""
 HEALTHY_SECONDS = 60.0
 """A part that ran so long starts again at once, with the first pause."""
 
@@ -152,5 +154,8 @@ class Minder:
 
 
 def _failed(part: Part, what: str) -> PartFailed:
-    words = "\n".join(f"  | {line}" for line in part.last_lines())
+    lines = part.last_lines()
+    if lines and lines[-1].startswith(REFUSAL):
+        return PartFailed(f"{part.spec.name} cannot start: {lines[-1].removeprefix(REFUSAL)} (log: {part.log_file})")
+    words = "\n".join(f"  | {line}" for line in lines)
     return PartFailed(f"{part.spec.name} {what}; its log {part.log_file} ends with\n{words}")
