@@ -1,8 +1,9 @@
 """The one writer: a thread that runs everything which waits at the moment in one transaction.
 
 A commit costs a flush of the disk, whatever is in it. So while one commit is under way, further writes gather and share
-the next one (group commit); nothing ever waits for company. Each write has a savepoint, so one that fails does not
-spoil its neighbours. The futures are resolved after COMMIT, never before.
+the next one (group commit); nothing ever waits for company. A write that fails must not spoil its neighbours: then the
+transaction is given up and all of them run again, each in a savepoint. Savepoints for all from the start would double
+the statements for the sake of what hardly ever happens. The futures are resolved after COMMIT, never before.
 """
 
 from __future__ import annotations
@@ -77,13 +78,24 @@ class Writer:
 
     def _commit(self, batch: Sequence[_Write]) -> None:
         try:
-            with self._engine.begin() as connection:
-                if len(batch) == 1:
-                    batch[0].result = batch[0].work(connection)
-                else:
-                    for write in batch:
-                        _run_in_savepoint(connection, write)
+            self._commit_together(batch)
         except BaseException as error:  # the thread must outlive whatever a caller's function raises
+            if len(batch) == 1:
+                batch[0].error = translated(error)
+            else:
+                self._commit_apart(batch)
+
+    def _commit_together(self, batch: Sequence[_Write]) -> None:
+        with self._engine.begin() as connection:
+            for write in batch:
+                write.result = write.work(connection)
+
+    def _commit_apart(self, batch: Sequence[_Write]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                for write in batch:
+                    _run_in_savepoint(connection, write)
+        except BaseException as error:
             for write in batch:
                 write.error = write.error or translated(error)
 

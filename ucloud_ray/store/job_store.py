@@ -6,7 +6,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from ucloud_ray.control.ports import Change, Clock, OutboxRow
 from ucloud_ray.db import Database
@@ -18,6 +18,21 @@ from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
 from ucloud_ray.store.tables import jobs, secrets
 
 _SECRET_BYTES = 32
+
+# Statements of the hot path are made once: making and hashing one costs more than the database needs to run it.
+_REWRITTEN = ("final", "phase", "state", "record", "updated_at")
+"""Columns that change after the first change of a job."""
+_REWRITE = (
+    update(jobs)
+    .where(jobs.c.uid == bindparam("of"))
+    .values({name: bindparam(name) for name in _REWRITTEN})
+    .returning(jobs.c.current)
+)
+_REPLACE = update(jobs).where((jobs.c.job_id == bindparam("of")) & jobs.c.current).values(current=False)
+_INSERT = insert(jobs)
+_NEWEST = select(jobs.c.record).where(jobs.c.job_id == bindparam("of")).order_by(jobs.c.number.desc()).limit(1)
+_NEWEST_CURRENT = _NEWEST.where(jobs.c.current)
+_NEWEST_EXACT = _NEWEST.where(jobs.c.created_at == bindparam("at"))
 
 
 class SqlJobStore:
@@ -79,9 +94,8 @@ def _values(change: Change, now: Millis) -> dict[str, Any]:
 
 def _write_change(connection: Connection, change: Change, values: Mapping[str, Any], now: Millis) -> list[OutboxRow]:
     job = change.job
-    known = connection.execute(
-        update(jobs).where(jobs.c.uid == job.uid).values(values).returning(jobs.c.current)
-    ).scalar()
+    rewritten = {name: values[name] for name in _REWRITTEN}
+    known = connection.execute(_REWRITE, {"of": job.uid, **rewritten}).scalar()
     if known is None:
         _insert(connection, values)
     if known is False:
@@ -90,10 +104,9 @@ def _write_change(connection: Connection, change: Change, values: Mapping[str, A
 
 
 def _insert(connection: Connection, values: Mapping[str, Any]) -> None:
-    same_id = (jobs.c.job_id == values["job_id"]) & jobs.c.current
-    if connection.execute(update(jobs).where(same_id).values(current=False)).rowcount:
+    if connection.execute(_REPLACE, {"of": values["job_id"]}).rowcount:
         outbox.drop_for_job_id(connection, values["job_id"])
-    connection.execute(insert(jobs).values({**values, "current": True}))
+    connection.execute(_INSERT, {"document": None, **values, "current": True})
 
 
 def _active_jobs(connection: Connection) -> list[Job]:
@@ -108,9 +121,9 @@ def _recent_jobs(connection: Connection, limit: int) -> list[Job]:
 
 def _find(connection: Connection, ref: JobRef) -> Job | None:
     # The same id and time may exist twice, with another specification; the newest is meant (O3).
-    query = select(jobs.c.record).where(jobs.c.job_id == ref.id).order_by(jobs.c.number.desc()).limit(1)
-    exact = jobs.c.current if ref.created_at is None else jobs.c.created_at == ref.created_at
-    return _job_or_none(connection.execute(query.where(exact)).scalar())
+    if ref.created_at is None:
+        return _job_or_none(connection.execute(_NEWEST_CURRENT, {"of": ref.id}).scalar())
+    return _job_or_none(connection.execute(_NEWEST_EXACT, {"of": ref.id, "at": ref.created_at}).scalar())
 
 
 def _get(connection: Connection, uid: JobUid) -> Job | None:
