@@ -106,10 +106,15 @@ class Minder:
         self._start(minded)
         while not part.spec.answers() and not self.leave.wait(LOOK_SECONDS):
             self._look_after_all()
-            if minded.starts >= STARTS_BEFORE_GIVING_UP and minded.start_again_at is not None:
-                raise _failed(part, f"ended {minded.starts} times")
+            self._give_up_on_what_does_not_stay()
             if time.monotonic() > deadline:
                 raise _failed(part, f"did not answer within {START_SECONDS:.0f} s")
+
+    def _give_up_on_what_does_not_stay(self) -> None:
+        """Any part: one may have answered once, and end all the same while the next one waits for it."""
+        for minded in self._minded:
+            if minded.starts >= STARTS_BEFORE_GIVING_UP and minded.start_again_at is not None:
+                raise _failed(minded.part, f"ended {minded.starts} times")
 
     def _start(self, minded: _Minded) -> None:
         minded.part.start()
