@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from runtimes.types import FoundTask
+from runtimes.types import ExitResult, FoundTask, TaskHandle
 
 
 @runtime_checkable
@@ -14,4 +14,13 @@ class ListsTasks(Protocol):
 
     async def list_tasks(self, provider_id: str) -> Sequence[FoundTask]:
         """Every task labelled with this provider id, running or ended. Raises `errors.RuntimeUnavailable`."""
+        ...
+
+
+@runtime_checkable
+class TellsQuickEnds(Protocol):
+    """Can wait for an end for milliseconds and let go of it again at no cost worth mentioning."""
+
+    async def ended_within(self, handle: TaskHandle, seconds: float) -> ExitResult | None:
+        """How the task ended, if it did so within that time; None otherwise, also when that cannot be told."""
         ...

@@ -106,6 +106,12 @@ class NativeDriver:
             await self._threads.run(_find, folder, handle.id)
         return result
 
+    async def ended_within(self, handle: TaskHandle, seconds: float) -> ExitResult | None:
+        with suppress(TimeoutError, DriverError):
+            async with asyncio.timeout(seconds):
+                return await self.wait(handle)
+        return None
+
     async def stop(self, handle: TaskHandle, grace_seconds: float) -> None:
         folder = self._folder(handle.id)
         with translated(f"cannot stop {handle.id.name}"), suppress(TaskNotFound):

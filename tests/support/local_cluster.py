@@ -19,7 +19,7 @@ from runtimes.scripted.driver import ScriptedDriver
 from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec, TaskState
-from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, NoRoomNow, PlacementRequest
+from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, NoRoomNow, PlacementRequest, Started
 from ucloud_ray.control.replica_runner import TaskDesk
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend
@@ -176,9 +176,9 @@ class LocalCluster:
         for key in [key for key in self.machines.reservations if key[0] == uid and key[1] <= incarnation]:
             del self.machines.reservations[key]
 
-    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> TaskHandle:
+    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         await self._enter("start", host, spec.id)
-        return await self._on(host, lambda desk: desk.start("scripted", spec))
+        return await self._on(host, lambda desk: desk.launch("scripted", spec))
 
     async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle:
         await self._enter("recover", host, id)

@@ -13,7 +13,7 @@ from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.cluster.nodes import Nodes
 from ucloud_ray.cluster.placements import Placements
 from ucloud_ray.cluster.pool import Pool
-from ucloud_ray.control.ports import HostGone, Node, PlacementRequest
+from ucloud_ray.control.ports import HostGone, Node, PlacementRequest, Started
 from ucloud_ray.control.task_spec import LABEL_RANK
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend
@@ -58,11 +58,11 @@ class RayCluster:
     async def keep_only(self, reservations: Mapping[JobUid, int]) -> None:
         await self._in_thread(lambda: self._placements.keep_only(reservations))
 
-    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> TaskHandle:
+    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         driver = self._settings.driver(backend)
         actor = await self._actor(host, spec.id, spec)
-        handle: TaskHandle = await self._answer(host, actor.start.remote(driver, spec), "the start")
-        return handle
+        started: Started = await self._answer(host, actor.launch.remote(driver, spec), "the start")
+        return started
 
     async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle:
         actor = await self._actor(host, id)

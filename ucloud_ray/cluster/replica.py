@@ -15,6 +15,7 @@ import ray
 
 from runtimes.driver import Driver
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from ucloud_ray.control.ports import Started
 from ucloud_ray.control.replica_runner import TaskDesk
 
 CONCURRENCY = 10_000
@@ -30,8 +31,8 @@ class ReplicaActor:
         """Our host and the tasks that are served here."""
         return self._host, self._desk.known
 
-    async def start(self, driver: str, spec: TaskSpec) -> TaskHandle:
-        return await self._desk.start(driver, _with_gpus(spec))
+    async def launch(self, driver: str, spec: TaskSpec) -> Started:
+        return await self._desk.launch(driver, _with_gpus(spec))
 
     async def recover(self, driver: str, id: TaskId) -> TaskHandle:
         return await self._desk.recover(driver, id)

@@ -181,7 +181,7 @@ class Engine:
                 log.exception("an event could not be decided", job=job.id, happened=type(event).__name__)
             else:
                 collected.extend(effects)
-        return job, tuple(collected)
+        return job, tuple(effect for effect in collected if lifecycle.due(job, effect))
 
     async def _commit(self, job: Job, effects: tuple[Effect, ...]) -> list[OutboxRow]:
         """Until it works: what happened must not be lost, and nothing is done before it is on disk."""

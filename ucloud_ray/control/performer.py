@@ -21,7 +21,7 @@ from ucloud_ray.control import handles
 from ucloud_ray.control.absences import Absences
 from ucloud_ray.control.drives import JobFolder, make_job_folder
 from ucloud_ray.control.errors import Refused
-from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone
+from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone, Started
 from ucloud_ray.control.scheduler import Scheduler
 from ucloud_ray.control.task_spec import TaskFactory, task_id
 from ucloud_ray.domain import effects, events, lifecycle
@@ -103,15 +103,17 @@ class Performer:
 
     async def _start(self, job: Job, effect: effects.StartReplica) -> None:
         try:
-            handle = await self._start_task(job, effect)
+            handle, end = await self._start_task(job, effect)
         except (driver_errors.DriverError, ClusterUnavailable, Refused) as problem:
             self._post(job.uid, events.ReplicaStartFailed(effect.incarnation, effect.rank, *_reason(problem)))
         except Given:
             self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
         else:
             self._post(job.uid, events.ReplicaStarted(effect.incarnation, effect.rank, handles.to_json(handle)))
+            if end is not None:
+                self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(end)))
 
-    async def _start_task(self, job: Job, effect: effects.StartReplica) -> TaskHandle:
+    async def _start_task(self, job: Job, effect: effects.StartReplica) -> Started:
         folder = self._tasks.drives.job_folder(job)
         await _make_folder(folder)
         if job.output_folder != folder.ucloud_path:

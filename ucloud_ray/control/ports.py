@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
@@ -151,6 +151,14 @@ class PlacementRequest:
     """Host of rank i, as our own scheduler chose; the cluster confirms all of them at once or none (D6)."""
 
 
+class Started(NamedTuple):
+    """A task that was started."""
+
+    handle: TaskHandle
+    exit: ExitResult | None = None
+    """How it ended, if it did so within a moment: a short job is then spared a call."""
+
+
 class ClusterUnavailable(Exception):
     """The cluster, a machine or an actor does not answer: what it runs is unknown, not gone (D4)."""
 
@@ -181,7 +189,7 @@ class Cluster(Protocol):
         """Give back the reservation of this incarnation and of older ones; nothing to give back is success."""
         ...
 
-    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> TaskHandle:
+    async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         """`Driver.prepare`, then `Driver.start` on that machine."""
         ...
 

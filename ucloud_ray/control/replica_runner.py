@@ -13,12 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runtimes import errors, logfiles
+from runtimes.abilities import TellsQuickEnds
 from runtimes.driver import Driver
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from ucloud_ray.control.ports import Started
 
 REMEMBERED = 10_000
 """How many destroyed tasks are remembered. A call can overtake by seconds, not by ten thousand tasks."""
 
+
+GLANCE_SECONDS = 0.004
+"""How long a started task is looked at. A longer one is told as running that much later."""
 
 LAUNCH_SECONDS = 30.0
 """How long a destroy waits for a launch that is under way."""
@@ -55,6 +60,14 @@ class TaskDesk:
             if starting.cancelled():
                 raise errors.StartFailed("it was stopped while it started") from None
             raise
+
+    async def launch(self, driver: str, spec: TaskSpec) -> Started:
+        """`start`, and a glance at whether the task ended at once."""
+        handle = await self.start(driver, spec)
+        its_driver = self._driver(driver)
+        if not isinstance(its_driver, TellsQuickEnds):
+            return Started(handle)
+        return Started(handle, await its_driver.ended_within(handle, GLANCE_SECONDS))
 
     async def _start(self, driver: Driver, spec: TaskSpec) -> TaskHandle:
         await asyncio.to_thread(_make_log_folder, spec.logs.stdout.parent)

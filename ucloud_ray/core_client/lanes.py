@@ -65,7 +65,7 @@ class Lanes:
         lane = self._lanes.get(row.job_id)
         if lane is None:
             lane = self._lanes[row.job_id] = Lane(row.job_id, row.uid)
-        dropped = self._supersede(lane, row)
+        dropped = self._supersede(lane, row) + self._drop_passing(lane, row)
         if again and not lane.rows:
             lane.again = row.seq
         lane.rows.append(row)
@@ -119,6 +119,16 @@ class Lanes:
         lane.uid = row.uid
         lane.recover()
         return self.clear(lane)
+
+    def _drop_passing(self, lane: Lane, row: OutboxRow) -> list[OutboxRow]:
+        """Texts that a state makes old before they were sent; the order of the rest is kept (REC-21)."""
+        if row.update.state is None:
+            return []
+        dropped = [old for old in _unsent(lane) if old.update.passing]
+        for old in dropped:
+            lane.rows.remove(old)
+            self._uncount(old)
+        return dropped
 
     def _drop_old_texts(self, lane: Lane) -> list[OutboxRow]:
         """REC-22."""

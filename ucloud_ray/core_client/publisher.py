@@ -62,6 +62,7 @@ class Publisher:
         self._failures = 0
         self._failed_alone = 0
         self._paused_until = 0.0
+        self._next_request = 0.0
 
     # ------------------------------------------------------------------------------------------------- for others
 
@@ -124,6 +125,10 @@ class Publisher:
             if (pause := self._paused_until - asyncio.get_running_loop().time()) > 0:
                 await asyncio.sleep(pause)
                 continue
+            if (early := self._next_request - asyncio.get_running_loop().time()) > 0:
+                await asyncio.sleep(early)
+                continue
+            self._next_request = asyncio.get_running_loop().time() + self._timing.gather
             lanes = self._lanes.take(self._timing.batch)
             self._look()
             if len(lanes) > 1:

@@ -14,6 +14,9 @@ class Timing:
     backoff: Backoff = field(default_factory=Backoff)
     batch: int = 500
     """Updates in one request (control-api 1)."""
+    gather: float = 0.01
+    """Seconds between the beginnings of two requests, so that updates of a burst share one. An idle publisher sends at
+    once."""
     second_request_after: float = 0.02
     """Seconds that a request may take before another one, for other jobs, goes beside it. Below that it is cheaper to
     let updates gather for the next."""

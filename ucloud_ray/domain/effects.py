@@ -72,6 +72,8 @@ class Announce:
     """Total in milliseconds (TIME-6)."""
     allow_restart: bool | None = None
     expected_different_state: bool = False
+    passing: bool = False
+    """Of interest only while nothing newer is known: left out if a state is to be told before this was sent."""
 
     @property
     def status_only(self) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from ucloud_ray.domain import texts, timing, transitions, verdicts
-from ucloud_ray.domain.effects import Announce, Effect, RequestPlacement, StartReplica
+from ucloud_ray.domain.effects import Announce, Effect, RequestPlacement, StartReplica, WatchReplica
 from ucloud_ray.domain.events import (
     CleanedUp,
     Event,
@@ -59,7 +59,7 @@ from ucloud_ray.domain.on_replica import on_replica
 from ucloud_ray.domain.timing import wakes_at
 from ucloud_ray.domain.transitions import Decision, unchanged
 
-__all__ = ["Decision", "accept", "decide", "outstanding", "wakes_at"]
+__all__ = ["Decision", "accept", "decide", "due", "outstanding", "wakes_at"]
 
 
 def accept(*, uid: JobUid, id: JobId, created_at: Millis, spec: JobSpec, rules: Rules, now: Millis) -> Decision:
@@ -109,6 +109,14 @@ def _on_order(
     assert_never(event)
 
 
+def due(job: Job, effect: Effect) -> bool:
+    """Whether an effect of an earlier decision still needs doing after later ones: nobody waits for a rank that is
+    over."""
+    if not isinstance(effect, WatchReplica) or effect.incarnation != job.incarnation:
+        return True
+    return not any(rank.rank == effect.rank and rank.over for rank in job.ranks)
+
+
 def outstanding(job: Job) -> tuple[Effect, ...]:
     """What has to be done, again perhaps, for a job that was loaded from disk. Never an `Announce`: those are on disk,
     too."""
@@ -153,7 +161,8 @@ def _place(job: Job, hosts: tuple[str, ...]) -> Decision:
         raise ValueError(f"job {job.id} has {job.spec.replicas} replicas but was granted {len(hosts)} machines")
     ranks = tuple(Rank(rank, host) for rank, host in enumerate(hosts))
     job = replace(job, incarnation=job.incarnation + 1)
-    return transitions.to_phase(job, Starting(ranks), Announce(status=texts.scheduled(hosts)), *_start(job, ranks))
+    told = Announce(status=texts.scheduled(hosts), passing=True)
+    return transitions.to_phase(job, Starting(ranks), told, *_start(job, ranks))
 
 
 def _on_folder(job: Job, folder: str) -> Decision:

@@ -72,7 +72,8 @@ def test_t1_an_accepted_job_waits_in_the_queue_and_says_so() -> None:
 
 def test_a_grant_starts_every_rank_where_it_was_placed() -> None:
     job, effects = decide(queued(spec(2)), PlacementGranted(1, ("a", "b")), NOW)
-    told = Announce(status="Your job has been scheduled and is starting soon (Assigned to a, b)")
+    text = "Your job has been scheduled and is starting soon (Assigned to a, b)"
+    told = Announce(status=text, passing=True)
     assert effects == (told, StartReplica(1, 0, "a"), StartReplica(1, 1, "b"))
     assert isinstance(job.phase, Starting)
     assert job.told is JobState.IN_QUEUE
