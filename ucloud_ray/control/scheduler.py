@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -102,10 +103,9 @@ class Scheduler:
                 await self.look()
             except Exception:  # whatever it is: a scheduler that ends would leave every later job waiting
                 log.exception("a round of the scheduler failed")
-            try:
-                await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):  # unlike wait_for it never swallows a cancellation
+                    await self._wake.wait()
 
     async def look(self) -> None:
         """One round over all queues."""

@@ -7,6 +7,7 @@ that a machine that was suspended ends jobs soon after it wakes up (TIME-10, TIM
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 from collections.abc import Callable
 
@@ -61,10 +62,9 @@ class Timers:
         while True:
             self.fire()
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._pause())
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):  # unlike wait_for it never swallows a cancellation
+                    await self._wake.wait()
 
     def _pause(self) -> float:
         if not self._heap:

@@ -126,3 +126,15 @@ def test_setting_the_machines_clock_does_not_move_ours(monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "time_ns", lambda: (before + HOUR) * 1_000_000)
     monkeypatch.setattr(time, "time", lambda: (before + HOUR) / 1000)
     assert before <= clock.now() < before + HOUR
+
+
+async def test_the_timers_can_be_ended_in_the_moment_in_which_they_are_woken() -> None:
+    bench = Bench()
+    going = asyncio.create_task(bench.timers.run())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    bench.timers.update(running("1"))
+    await asyncio.sleep(0)
+    going.cancel()
+    await asyncio.wait([going], timeout=1)
+    assert going.cancelled()
