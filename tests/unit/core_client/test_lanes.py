@@ -78,6 +78,21 @@ def test_a_text_that_is_being_sent_is_not_dropped() -> None:
     assert [each.seq for each in lanes.add(row(65, "a", text("65")))] == [2]
 
 
+def test_a_passing_text_that_was_not_sent_yields_to_a_state_and_to_nothing_else() -> None:
+    """REC-21: what is left keeps its order."""
+    placed = Announce(status="placed", passing=True)
+    lanes = lanes_of(row(1, "a", text("1")), row(2, "a", placed), row(3, "a", text("2")))
+    assert lanes.backlog()[0] == 3
+    assert [old.seq for old in lanes.add(row(4, "a", RUNNING))] == [2]
+    assert [waiting.seq for waiting in lanes.take(1)[0].rows] == [1, 3, 4]
+
+
+def test_a_passing_text_that_is_being_sent_is_not_dropped() -> None:
+    lanes = lanes_of(row(1, "a", Announce(status="placed", passing=True)))
+    lanes.take(1)
+    assert lanes.add(row(2, "a", RUNNING)) == []
+
+
 def test_rows_of_a_job_that_lost_its_id_go_even_while_one_is_being_sent() -> None:
     """O3."""
     old = [row(1, "a", uid="old"), row(2, "a", uid="old")]
