@@ -31,6 +31,35 @@ from ucloud_ray.orchestrator.update_rules import Applied, JobFacts
 
 INITIAL_STATE = "IN_QUEUE"
 
+# Statements of the hot paths, `create` and `control/update`, are made once: making and hashing a statement costs more
+# than the database needs to run it.
+_FACT_COLUMNS = (
+    jobs.c.id, jobs.c.state, jobs.c.updated_at, jobs.c.update_count, jobs.c.started_at, jobs.c.time_allocation,
+    jobs.c.output_folder, jobs.c.allow_restart, jobs.c.resources,
+)  # fmt: skip
+_FACTS = select(*_FACT_COLUMNS).where(
+    jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.provider == bindparam("of_provider")
+)
+_SET_FACTS = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("of_id"))
+    .values({name: bindparam(name) for name in columns_of(JobFacts("", 0))})
+)
+_ACCEPT = (
+    update(jobs).where(jobs.c.id == bindparam("of_id")).values(accepted=True, provider_generated_id=bindparam("theirs"))
+)
+_NAMESAKES = (
+    select(jobs.c.id)
+    .where(
+        jobs.c.provider == bindparam("of_provider"),
+        jobs.c.provider_generated_id == bindparam("theirs"),
+        jobs.c.id != bindparam("of_id"),
+    )
+    .limit(1)
+)
+_INSERT = insert(jobs)
+_INSERT_UPDATES = insert(updates)
+
 # ------------------------------------------------------------------------------------------------------ creation
 
 
@@ -43,11 +72,7 @@ def accept(connection: Connection, record: JobRecord, provider_generated_id: str
     """The provider has taken the job. Raises `BadGateway` when its id for it names another job too (O1)."""
     if provider_generated_id and _is_taken(connection, record, provider_generated_id):
         raise BadGateway("The provider answered with an id that another job has. Tell its operator.")
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == record.id)
-        .values(accepted=True, provider_generated_id=provider_generated_id or None)
-    )
+    connection.execute(_ACCEPT, {"of_id": record.id, "theirs": provider_generated_id or None})
 
 
 def remove(connection: Connection, job_id: int) -> None:
@@ -81,19 +106,15 @@ def _insert(connection: Connection, draft: Draft, now: int) -> JobRecord:
         "specification": orjson.dumps(draft.specification),
         "provider_generated_id": None,
     }
-    result = connection.execute(insert(jobs).values(accepted=False, **columns, **columns_of(facts)))
+    result = connection.execute(_INSERT, {"accepted": False, **columns, **columns_of(facts)})
     key = result.inserted_primary_key
     assert key is not None
     return JobRecord(id=key[0], facts=facts, **columns)
 
 
 def _is_taken(connection: Connection, record: JobRecord, provider_generated_id: str) -> bool:
-    others = select(jobs.c.id).where(
-        jobs.c.provider == record.provider,
-        jobs.c.provider_generated_id == provider_generated_id,
-        jobs.c.id != record.id,
-    )
-    return connection.execute(others.limit(1)).first() is not None
+    named = {"of_provider": record.provider, "theirs": provider_generated_id, "of_id": record.id}
+    return connection.execute(_NAMESAKES, named).first() is not None
 
 
 # ------------------------------------------------------------------------------------------------------- updates
@@ -101,19 +122,8 @@ def _is_taken(connection: Connection, record: JobRecord, provider_generated_id: 
 
 def facts_of_jobs(connection: Connection, provider: str, ids: Iterable[int]) -> dict[int, JobFacts]:
     """Only jobs of that provider."""
-    columns = (
-        jobs.c.id, jobs.c.state, jobs.c.updated_at, jobs.c.update_count, jobs.c.started_at, jobs.c.time_allocation,
-        jobs.c.output_folder, jobs.c.allow_restart, jobs.c.resources,
-    )  # fmt: skip
-    rows = connection.execute(select(*columns).where(jobs.c.id.in_(list(ids)), jobs.c.provider == provider))
+    rows = connection.execute(_FACTS, {"ids": list(ids), "of_provider": provider})
     return {row.id: facts_of(row) for row in rows}
-
-
-_SET_FACTS = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("of_id"))
-    .values({name: bindparam(name) for name in columns_of(JobFacts("", 0))})
-)
 
 
 def save_applied(connection: Connection, applied: Mapping[int, Applied]) -> None:
@@ -121,7 +131,7 @@ def save_applied(connection: Connection, applied: Mapping[int, Applied]) -> None
     if not changed:
         return
     connection.execute(_SET_FACTS, [{"of_id": job_id, **columns_of(one.facts)} for job_id, one in changed.items()])
-    connection.execute(insert(updates), [row for job_id, one in changed.items() for row in _update_rows(job_id, one)])
+    connection.execute(_INSERT_UPDATES, [row for job_id, one in changed.items() for row in _update_rows(job_id, one)])
 
 
 def set_titles(connection: Connection, titles: Iterable[tuple[int, str | None]]) -> None:
