@@ -69,7 +69,7 @@ def _up_detached(data: Path, as_json: bool) -> None:
             stderr=log,
             start_new_session=True,
         )
-    _show(_wait_until_ready(child, data, log_file), as_json)
+    _show(_wait_until_ready(child, data, log_file), data, as_json)
 
 
 def _refuse_second(data: Path) -> None:
@@ -98,13 +98,14 @@ def _last_words(log_file: Path) -> str:
     return message or f"it ended without a word; see {log_file}"
 
 
-def _show(state: state_file.UpState, as_json: bool) -> None:
+def _show(state: state_file.UpState, data: Path, as_json: bool) -> None:
     if as_json:
         output.show_json({"orchestratorUrl": state.orchestrator_url, "providerUrl": state.provider_url})
         return
     output.say(f"orchestrator  {state.orchestrator_url}")
     output.say(f"provider      {state.provider_url}")
-    output.say("try           ucloud-ray run a-batch-application var=Example")
+    where = "" if data == options.DEFAULT_DATA.resolve() else f" --data {data}"
+    output.say(f"try           ucloud-ray run a-batch-application var=Example{where}")
 
 
 # --------------------------------------------------------------------------------------------------------- down
