@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -11,9 +12,9 @@ from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.cluster import calls
 from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.cluster.nodes import Nodes
-from ucloud_ray.cluster.placements import Placements
+from ucloud_ray.cluster.placements import SPARE_SECONDS, Placements
 from ucloud_ray.cluster.pool import Pool
-from ucloud_ray.control.ports import HostGone, Node, PlacementRequest, Started
+from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, PlacementRequest, Started
 from ucloud_ray.control.task_spec import LABEL_RANK
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend
@@ -35,11 +36,12 @@ class RayCluster:
 
     async def start(self, relay_key: bytes) -> None:
         """Take over what an earlier supervisor left, and get a first picture of the machines."""
-        self._nodes = Nodes(self._settings, relay_key, self._pool.drop_host)
+        self._nodes = Nodes(self._settings, relay_key, self._host_lost)
         await self._pool.adopt()
         await self._nodes.first_picture()
         self._background.append(asyncio.create_task(self._nodes.run(), name="nodes"))
         self._background.append(asyncio.create_task(self._keep_warm(), name="warm actors"))
+        self._background.append(asyncio.create_task(self._drop_spares(), name="spare placements"))
 
     async def close(self) -> None:
         for task in self._background:
@@ -105,8 +107,18 @@ class RayCluster:
     async def _answer(self, host: str, reference: Any, what: str, timeout: float | None = None) -> Any:
         return await calls.answer(reference, gone=self._known.gone(host), timeout=timeout, what=f"{what} on {host}")
 
+    def _host_lost(self, host: str) -> None:
+        self._pool.drop_host(host)
+        self._thread.submit(self._placements.drop_spares, 0.0)  # a spare one there is worth nothing now
+
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _drop_spares(self) -> None:
+        while True:
+            await asyncio.sleep(SPARE_SECONDS)
+            with contextlib.suppress(ClusterUnavailable):
+                await self._in_thread(self._placements.drop_spares)
 
     async def _keep_warm(self) -> None:
         while True:
