@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import pytest
 
+from tests.e2e import mission
 from tests.support import dockerd, images
 from tests.support.stack import NO_DOCKER, Stack, fresh_stack
 
@@ -34,7 +41,33 @@ def needs_docker() -> None:
 
 
 @pytest.fixture(scope="session")
-def shells(stack: Stack) -> Stack:
+def document_answers(stack: Stack, needs_docker: None) -> list[Any]:
+    """Of the commands of the mission document's batch example, run in its order. The last one creates a job."""
+    return [_curl(stack, step.command) for step in mission.steps(mission.BATCH)]
+
+
+@pytest.fixture(scope="session")
+def document_events(stack: Stack, document_answers: list[Any]) -> list[dict[str, Any]]:
+    """What Docker did for the document's job, once that is over. Asked early: a daemon remembers its last 256 events."""
+    job_id = document_answers[-1]["responses"][0]["id"]
+    since = stack.wait_state(job_id)["createdAt"] // 1000 - 1
+    label = {"label": [f"ucloud-ray/job={job_id}"], "event": ["start", "die"]}
+    with closing(dockerd.client(stack.docker_url)) as api:
+        return list(api.events(since=since, until=int(time.time()) + 1, filters=label, decode=True))
+
+
+def _curl(stack: Stack, command: str) -> Any:
+    """The command as it stands there; only the two variables that the document names are set."""
+    environment = {"PATH": os.environ["PATH"], "host": stack.url, "accessToken": stack.token()}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def shells(stack: Stack, docker_url: str, request: pytest.FixtureRequest) -> Stack:
     """The stack with `NATIVE_SHELL` and `DOCKER_SHELL` in its catalogue."""
+    if docker_url != NO_DOCKER:
+        request.getfixturevalue("document_events")  # first: the document shows a catalogue as it was installed
     stack.add_shells()
     return stack

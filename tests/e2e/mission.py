@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 DOCUMENT = Path(__file__).parents[1] / "data/mission/jobs-api-excerpt.txt"
+BATCH = "Creating a simple batch Job"
+FOLLOW = "Following the progress of a Job"
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import time
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.e2e import mission
 from tests.e2e.differences import differences
-from tests.support import dockerd, images
+from tests.support import images
 from tests.support.stack import Stack, states, texts
-
-TITLE = "Creating a simple batch Job"
 
 CANNOT_BE_TRUE = [
     {
@@ -32,50 +26,36 @@ CANNOT_BE_TRUE = [
 pytestmark = pytest.mark.usefixtures("needs_docker")
 
 
-def curl(stack: Stack, command: str) -> Any:
-    """The command as it stands there; only the two variables that the document names are set."""
-    environment = {"PATH": os.environ["PATH"], "host": stack.url, "accessToken": stack.token()}
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
 def test_the_document_is_read_whole() -> None:
     """Guards the tests below: four commands, the last one with the document's odd Content-Type."""
-    steps = mission.steps(TITLE)
+    steps = mission.steps(mission.BATCH)
     assert [step.command.split()[1] for step in steps] == ["-XGET", "-XGET", "-XGET", "-XPOST"]
     assert '-H "Content-Type: content-type: application/json; charset=utf-8"' in steps[3].command
     assert len(steps) == len(CANNOT_BE_TRUE)
 
 
-@pytest.fixture(scope="module")
-def answers(stack: Stack) -> list[Any]:
-    """Of all commands, run in the document's order. The last one creates the job."""
-    return [curl(stack, step.command) for step in mission.steps(TITLE)]
-
-
 @pytest.mark.parametrize("number", range(4), ids=["applications", "application", "machineTypes", "create"])
-def test_each_command_answers_what_the_document_shows(answers: list[Any], number: int) -> None:
-    different = set(differences(mission.steps(TITLE)[number].sample, answers[number]))
-    assert different == set(CANNOT_BE_TRUE[number]), f"got {json.dumps(answers[number], indent=2)}"
+def test_each_command_answers_what_the_document_shows(document_answers: list[Any], number: int) -> None:
+    different = set(differences(mission.steps(mission.BATCH)[number].sample, document_answers[number]))
+    assert different == set(CANNOT_BE_TRUE[number]), f"got {json.dumps(document_answers[number], indent=2)}"
 
 
-def test_the_id_is_a_text_of_digits_as_in_the_document(answers: list[Any]) -> None:
-    assert answers[3]["responses"][0]["id"].isdigit()
+def test_the_id_is_a_text_of_digits_as_in_the_document(document_answers: list[Any]) -> None:
+    assert document_answers[3]["responses"][0]["id"].isdigit()
 
 
-def test_the_created_job_is_the_one_that_was_asked_for(stack: Stack, answers: list[Any]) -> None:
-    command = mission.steps(TITLE)[3].command
+def test_the_created_job_is_the_one_that_was_asked_for(stack: Stack, document_answers: list[Any]) -> None:
+    command = mission.steps(mission.BATCH)[3].command
     (asked,) = json.loads(command[command.index("-d '") + 4 : command.rindex("'")])["items"]
-    job = stack.job(answers[3]["responses"][0]["id"])
+    job = stack.job(document_answers[3]["responses"][0]["id"])
     assert job["specification"] == asked
     assert job["owner"] == {"createdBy": "user", "project": None}
 
 
 def test_the_job_runs_to_success_and_its_output_holds_what_the_program_printed(
-    stack: Stack, answers: list[Any]
+    stack: Stack, document_answers: list[Any]
 ) -> None:
-    job_id = answers[3]["responses"][0]["id"]
+    job_id = document_answers[3]["responses"][0]["id"]
     job = stack.wait_state(job_id)
     assert job["status"]["state"] == "SUCCESS"
     assert states(job) == ["IN_QUEUE", "RUNNING", "SUCCESS"]
@@ -88,14 +68,11 @@ def test_the_job_runs_to_success_and_its_output_holds_what_the_program_printed(
     ]
 
 
-def test_it_ran_as_a_container_of_the_documents_image(stack: Stack, answers: list[Any]) -> None:
-    """The daemon's own memory, since the container is gone."""
-    job_id = answers[3]["responses"][0]["id"]
-    stack.wait_state(job_id)
-    label = {"label": [f"ucloud-ray/job={job_id}"], "event": ["start", "die"]}
-    with closing(dockerd.client(stack.docker_url)) as api:
-        since = stack.job(job_id)["createdAt"] // 1000 - 1
-        events = list(api.events(since=since, until=int(time.time()) + 1, filters=label, decode=True))
-    assert [(event["Action"], event["from"]) for event in events] == [("start", images.BATCH), ("die", images.BATCH)]
-    attributes = events[0]["Actor"]["Attributes"]
-    assert attributes["name"] == f"j-{job_id}-job-0"
+def test_it_ran_as_a_container_of_the_documents_image(
+    document_answers: list[Any], document_events: list[dict[str, Any]]
+) -> None:
+    """By the daemon's own memory, since the container is gone."""
+    job_id = document_answers[3]["responses"][0]["id"]
+    happened = [(event["Action"], event["from"]) for event in document_events]
+    assert happened == [("start", images.BATCH), ("die", images.BATCH)]
+    assert document_events[0]["Actor"]["Attributes"]["name"] == f"j-{job_id}-job-0"

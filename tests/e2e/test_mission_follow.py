@@ -11,7 +11,6 @@ from tests.e2e import mission
 from tests.support.follow import Frame, following, printed
 from tests.support.stack import BATCH, NATIVE, NATIVE_SHELL, Stack
 
-TITLE = "Following the progress of a Job"
 BIG = {"id": "example-compute", "category": "example-compute", "provider": "example"}
 FILLS_THE_MACHINE = 4
 """Jobs on `BIG` that leave no room for another one: the embedded default sells 40 cores."""
@@ -19,7 +18,7 @@ FILLS_THE_MACHINE = 4
 
 def test_the_document_is_read_whole() -> None:
     """Guards the tests below."""
-    shown = [(message.state, message.updates, message.logs) for message in mission.messages(TITLE)]
+    shown = [(message.state, message.updates, message.logs) for message in mission.messages(mission.FOLLOW)]
     assert shown == [
         ("IN_QUEUE", [], 0),
         ("RUNNING", ["RUNNING"], 0),
@@ -54,7 +53,7 @@ def updates(frames: list[Frame]) -> list[dict[str, Any]]:
 
 
 def test_the_first_message_says_that_the_job_waits(followed: tuple[str, list[Frame]]) -> None:
-    documented, *_ = mission.messages(TITLE)
+    documented, *_ = mission.messages(mission.FOLLOW)
     first = payloads(followed[1])[0]
     assert (first["newStatus"]["state"], first["updates"], first["log"]) == (documented.state, [], [])
 
@@ -66,14 +65,16 @@ def test_the_messages_come_in_the_documents_order(followed: tuple[str, list[Fram
     null where nothing changed (end-user-api 7), while the document's example repeats it.
     """
     states = [payload["newStatus"]["state"] for payload in payloads(followed[1]) if payload["newStatus"]]
-    documented = [message.state for message in mission.messages(TITLE)]
+    documented = [message.state for message in mission.messages(mission.FOLLOW)]
     assert list(dict.fromkeys(states)) == list(dict.fromkeys(documented))
     with_state = [[update["state"] for update in payload["updates"]] for payload in payloads(followed[1])[1:]]
-    assert [told for told in with_state if any(told)] == [m.updates for m in mission.messages(TITLE) if m.updates]
+    assert [told for told in with_state if any(told)] == [
+        m.updates for m in mission.messages(mission.FOLLOW) if m.updates
+    ]
 
 
 def test_each_part_has_the_documents_fields(followed: tuple[str, list[Frame]]) -> None:
-    running = mission.messages(TITLE)[1]
+    running = mission.messages(mission.FOLLOW)[1]
     for payload in payloads(followed[1]):
         assert {"updates", "log", "newStatus"} <= set(payload)
         for entry in payload["log"]:
