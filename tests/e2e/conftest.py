@@ -14,17 +14,23 @@ import pytest
 
 from tests.e2e import mission
 from tests.support import dockerd, images
-from tests.support.stack import NO_DOCKER, Stack, fresh_stack
+from tests.support.stack import NO_DOCKER, Stack, fresh_daemon, fresh_stack
 
 
 @pytest.fixture(scope="session")
-def docker_url() -> str:
-    """A daemon that has the batch image; an address without one where none can be had."""
+def docker_url() -> Iterator[str]:
+    """A daemon that has the batch image, our own if possible; an address without one where none can be had.
+
+    Containers are named by the job's id alone, so another installation on the same daemon would be in the way.
+    """
     if dockerd.missing():
-        return NO_DOCKER
-    url = dockerd.shared_url()
-    images.batch_image(url)
-    return url
+        yield NO_DOCKER
+    elif dockerd.can_start():
+        with fresh_daemon() as daemon:
+            yield daemon.url
+    else:
+        images.batch_image(dockerd.shared_url())
+        yield dockerd.shared_url()
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +54,7 @@ def document_answers(stack: Stack, needs_docker: None) -> list[Any]:
 
 @pytest.fixture(scope="session")
 def document_events(stack: Stack, document_answers: list[Any]) -> list[dict[str, Any]]:
-    """What Docker did for the document's job, once that is over. Asked early: a daemon remembers its last 256 events."""
+    """What Docker did for the document's job, once that is over. Asked early: a daemon forgets all but 256 events."""
     job_id = document_answers[-1]["responses"][0]["id"]
     since = stack.wait_state(job_id)["createdAt"] // 1000 - 1
     label = {"label": [f"ucloud-ray/job={job_id}"], "event": ["start", "die"]}
