@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ucloud_ray.http_body import read_limited
 from ucloud_ray.orchestrator.errors import BadRequest, TooLarge
 from ucloud_ray.orchestrator.readable import first_problem
 
@@ -39,16 +40,11 @@ async def read_object(request: Request, max_bytes: int) -> dict[str, Any]:
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """Reads no further than the first byte that is too many."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    """Raises `TooLarge`."""
+    body = await read_limited(request, max_bytes)
+    if body is None:
         raise _too_large(max_bytes)
-    received = bytearray()
-    async for piece in request.stream():
-        if len(received) + len(piece) > max_bytes:
-            raise _too_large(max_bytes)
-        received += piece
-    return bytes(received)
+    return body
 
 
 def parse(body: bytes) -> Any:

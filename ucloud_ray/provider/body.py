@@ -14,6 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 
+from ucloud_ray.http_body import read_limited
 from ucloud_ray.provider.errors import BodyTooLarge, InvalidBody
 
 T = TypeVar("T")
@@ -45,20 +46,13 @@ _MESSAGES = {
 
 
 async def read(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge` at the first byte that is too many."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    received = bytearray()
-    async for piece in request.stream():
-        if len(received) + len(piece) > max_bytes:
-            raise _too_large(max_bytes)
-        received += piece
-    return bytes(received)
-
-
-def _too_large(max_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The request is larger than the {max_bytes} bytes that this provider reads; send less at once")
+    """The whole body. Raises `BodyTooLarge`."""
+    body = await read_limited(request, max_bytes)
+    if body is None:
+        raise BodyTooLarge(
+            f"The request is larger than the {max_bytes} bytes that this provider reads; send less at once"
+        )
+    return body
 
 
 # ---------------------------------------------------------------------------------------------------- parsing

@@ -1,0 +1,40 @@
+"""Reads the body of a request up to a limit. Used by both servers, the provider and the orchestrator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from starlette.requests import Request
+
+DISCARD_SECONDS = 2.0
+DISCARD_BYTES = 128 * 1024 * 1024
+"""How long, and how much, the rest of a body that is too large is thrown away. A sender whose connection is closed
+while it still sends gets a broken connection instead of the answer that says why."""
+
+
+async def read_limited(request: Request, max_bytes: int) -> bytes | None:
+    """The whole body; None if it is larger, of which no more than the limit was ever held in memory."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        return None
+    received = bytearray()
+    pieces = request.stream()
+    async for piece in pieces:
+        if len(received) + len(piece) > max_bytes:
+            await _discard(pieces)
+            return None
+        received += piece
+    return bytes(received)
+
+
+async def _discard(pieces: AsyncIterator[bytes]) -> None:
+    try:
+        async with asyncio.timeout(DISCARD_SECONDS):
+            discarded = 0
+            async for piece in pieces:
+                discarded += len(piece)
+                if discarded > DISCARD_BYTES:
+                    return
+    except TimeoutError:
+        return
