@@ -23,7 +23,7 @@ import uvicorn
 from runtimes import registry
 from runtimes.driver import Driver
 from runtimes.settings import DockerSettings, NativeSettings, RuntimeSettings, ScriptedSettings
-from ucloud_ray import __version__, telemetry
+from ucloud_ray import __version__, garbage, telemetry
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
 from ucloud_ray.control.log_follow import RelayFollower
@@ -123,6 +123,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     from ucloud_ray.store.open import open_store
 
     telemetry.configure_logging("supervisor")
+    garbage.collect_less_often()
     clock = SystemClock()
     store = await open_store(settings.store_url, clock, patience=20.0)
     core = CoreClient(settings.core)
@@ -274,6 +275,7 @@ def _server(app: Any, listen: str) -> uvicorn.Server:
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until uvicorn installs its own
+    garbage.collect_less_often()
     asyncio.run(work)
 
 

@@ -22,7 +22,7 @@ REMEMBERED = 10_000
 """How many destroyed tasks are remembered. A call can overtake by seconds, not by ten thousand tasks."""
 
 
-GLANCE_SECONDS = 0.004
+GLANCE_SECONDS = 0.01
 """How long a started task is looked at. A longer one is told as running that much later."""
 
 LAUNCH_SECONDS = 30.0
