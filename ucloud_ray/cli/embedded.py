@@ -64,12 +64,15 @@ def _mind(plan: Plan) -> None:
     logs_dir.mkdir(exist_ok=True)
     all_parts = [parts.Part(spec, logs_dir) for spec in _specs(plan)]
 
+    def giving_up(reason: str) -> None:
+        state_file.write(plan.data, replace(_state(plan, all_parts, ready=False), failure=reason))
+
     def changed(ready: bool) -> None:
         state_file.write(plan.data, _state(plan, all_parts, ready))
         if ready and sys.stderr.isatty():
             output.say(f"ready: {plan.orchestrator_url} (logs in {logs_dir}; Ctrl-C stops it, jobs go on)")
 
-    minder.Minder(all_parts, changed, output.say).run()
+    minder.Minder(all_parts, changed, output.say, giving_up).run()
 
 
 def _state(plan: Plan, all_parts: list[parts.Part], ready: bool) -> state_file.UpState:

@@ -25,7 +25,7 @@ from ucloud_ray.cli.errors import CliError
 from ucloud_ray.cli.parts import Part
 
 LOOK_SECONDS = 0.1
-START_SECONDS = 55.0
+START_SECONDS = 45.0
 """How long all parts together may take until they answer; `up` promises to say what is wrong within a minute."""
 STARTS_BEFORE_GIVING_UP = 3
 FIRST_PAUSE_SECONDS = 0.5
@@ -74,6 +74,8 @@ class Minder:
     changed: Callable[[bool], None]
     """Called with whether everything has answered, after each start of a part."""
     say: Callable[[str], None]
+    giving_up: Callable[[str], None] = lambda reason: None
+    """Called with the reason before everything is stopped, which may take longer than someone wants to wait for it."""
     leave: threading.Event = field(default_factory=threading.Event)
     _minded: list[_Minded] = field(default_factory=list)
     _ready: bool = False
@@ -90,6 +92,9 @@ class Minder:
             self.changed(True)
             while not self.leave.wait(LOOK_SECONDS):
                 self._look_after_all()
+        except PartFailed as error:
+            self.giving_up(str(error))
+            raise
         finally:
             self._stop_all()
 

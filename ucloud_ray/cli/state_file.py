@@ -68,6 +68,8 @@ class UpState:
     provider_url: str
     ray_address: str
     parts: dict[str, ProcessMark] = field(default_factory=dict)
+    failure: str = ""
+    """Why the minder gives up; it is stopping everything then, or has."""
 
 
 def write(data_dir: Path, state: UpState) -> None:
@@ -89,6 +91,7 @@ def read(data_dir: Path) -> UpState | None:
             provider_url=plain["providerUrl"],
             ray_address=plain["rayAddress"],
             parts={name: ProcessMark(mark["pid"], mark["startedAt"]) for name, mark in plain["pids"].items()},
+            failure=plain["failure"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -103,4 +106,5 @@ def _to_json(state: UpState) -> dict[str, Any]:
         "providerUrl": state.provider_url,
         "rayAddress": state.ray_address,
         "pids": {name: {"pid": mark.pid, "startedAt": mark.started_at} for name, mark in state.parts.items()},
+        "failure": state.failure,
     }

@@ -77,17 +77,21 @@ def _refuse_second(data: Path) -> None:
 
 
 def _wait_until_ready(child: subprocess.Popen[bytes], data: Path, log_file: Path) -> state_file.UpState:
+    """Raises `CliError` with what went wrong; if time allows, once everything is stopped again."""
     deadline = time.monotonic() + DETACH_SECONDS
+    failure = ""
     while time.monotonic() < deadline:
         ended = child.poll() is not None
         state = state_file.read(data)
-        if state is not None and state.minder.pid == child.pid and state.ready and not ended:
-            return state
+        if state is not None and state.minder.pid == child.pid:
+            failure = state.failure
+            if state.ready and not ended:
+                return state
         if ended:
-            raise CliError(_last_words(log_file))
+            raise CliError(failure or _last_words(log_file))
         time.sleep(0.1)
     child.terminate()
-    raise CliError(f"nothing answered within {DETACH_SECONDS:.0f} s; see {log_file}")
+    raise CliError(failure or f"nothing answered within {DETACH_SECONDS:.0f} s; see {log_file}")
 
 
 def _last_words(log_file: Path) -> str:

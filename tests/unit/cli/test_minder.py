@@ -74,6 +74,18 @@ def test_a_part_that_does_not_come_up_fails_with_its_last_words_and_stops_the_ot
     assert good.exit_status() == -signal.SIGTERM
 
 
+def test_the_reason_is_told_before_the_stopping_takes_its_time(tmp_path: Path) -> None:
+    good = part(tmp_path, "good", "exec sleep 60")
+    bad = part(tmp_path, "bad", "exit 3", lambda: False)
+    told: list[tuple[str, int | None]] = []
+    with pytest.raises(PartFailed):
+        Minder([good, bad], lambda ready: None, print, lambda reason: told.append((reason, good.exit_status()))).run()
+    [(reason, status_then)] = told
+    assert "bad" in reason
+    assert status_then is None
+    assert good.exit_status() is not None
+
+
 def test_a_part_that_never_answers_fails_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(minder, "START_SECONDS", 0.05)
     mute = part(tmp_path, "mute", "exec sleep 60", lambda: False)
