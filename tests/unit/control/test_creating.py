@@ -11,6 +11,7 @@ from tests.unit.control.rig import CREATED, Rig, job, ref, spec
 from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.ports import Change
 from ucloud_ray.domain import lifecycle
+from ucloud_ray.domain.events import Tick
 from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import Final, JobState, MountRequest
 from ucloud_ray.store.errors import StoreUnavailable
@@ -114,13 +115,15 @@ async def test_an_old_job_of_a_reused_id_is_stopped_although_we_ended_before_it_
 async def test_a_refused_request_takes_none_of_its_jobs_and_stops_none(rig: Rig) -> None:
     """REC-17."""
     life = await rig.start()
-    await life.requests.submit([job("41", "run=forever")])
+    [uid] = await life.requests.submit([job("41", "run=forever")])
     await rig.until_state("41", JobState.RUNNING)
     told = list(rig.updates.accepted)
     impossible = job("43", machine="whole", replicas=9)
     with pytest.raises(BadRequest, match="more than this provider has"):
         await life.requests.submit([job("42"), job("41", created_at=CREATED + 1), impossible])
-    await rig.quiet()
+    after = await life.supervisor.engine.settle(uid, Tick())
+    assert after is not None, "whatever was posted to it before is decided by now"
+    assert after.phase.kind == "running"
     assert [found.id for found in life.supervisor.engine.jobs()] == ["41"]
     assert await rig.store.find(ref("42")) is None
     assert rig.updates.accepted == told

@@ -61,7 +61,9 @@ async def test_a_destroy_waits_for_a_launch_that_is_under_way(
     starting = asyncio.create_task(desk.start("scripted", spec))
     await driver.launching.wait()
     destroying = asyncio.create_task(desk.destroy("scripted", ID))
-    await asyncio.sleep(0)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not destroying.done()
     driver.may_launch.set()
     await destroying
     await asyncio.gather(starting, *driver._launches, return_exceptions=True)
