@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.unit.control.rig import CREATED, Rig, job, ref, spec
 from ucloud_ray.control.errors import BadRequest, NotReady
-from ucloud_ray.control.ports import Change
+from ucloud_ray.control.ports import Change, OutboxRow
 from ucloud_ray.domain import lifecycle
 from ucloud_ray.domain.events import Tick
 from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
@@ -159,15 +160,27 @@ async def test_while_the_store_fails_nothing_is_taken_and_the_caller_is_told(rig
     await rig.until_state("41", JobState.RUNNING)
 
 
-async def test_a_job_whose_caller_gave_up_meanwhile_runs_all_the_same(rig: Rig) -> None:
+async def test_a_job_whose_caller_gave_up_meanwhile_runs_all_the_same(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The Core repeats the request, and means the job that is on disk."""
     life = await rig.start()
+    commit, on_disk, go_on = life.store.commit, asyncio.Event(), asyncio.Event()
+
+    async def commit_and_dawdle(changes: Sequence[Change]) -> list[OutboxRow]:
+        rows = await commit(changes)
+        on_disk.set()
+        await go_on.wait()
+        return rows
+
+    monkeypatch.setattr(life.store, "commit", commit_and_dawdle)
     asking = asyncio.create_task(life.requests.submit([job("41", "run=forever", "stdout=started")]))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await on_disk.wait()
     asking.cancel()
-    [uid] = await life.requests.submit([job("41", "run=forever", "stdout=started")])
+    await asyncio.wait([asking])
+    again = asyncio.create_task(life.requests.submit([job("41", "run=forever", "stdout=started")]))
+    go_on.set()
+    [uid] = await again
     await rig.until_state("41", JobState.RUNNING)
     assert rig.starts(uid) == 1
     assert len(life.supervisor.engine.jobs()) == 1
