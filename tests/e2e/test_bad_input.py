@@ -215,7 +215,7 @@ def forged_for_the_provider(stack: Stack) -> dict[str, tuple[str, int]]:
     return {
         "none at all": ("", 401),
         "nonsense": ("a.b.c", 401),
-        "alg none": (jwt.encode(core_claims(), None, algorithm="none"), 401),
+        "alg none": (jwt.encode(core_claims(), "", algorithm="none"), 401),
         "HS256 with the public key": (hs256_with_public_key(stack, core_claims()), 401),
         "another key": (jwt.encode(core_claims(), stranger, algorithm="RS256"), 401),
         "the provider's own": (tokens.provider_token(stack.keys, PROVIDER), 403),
@@ -263,8 +263,8 @@ def forged_for_the_orchestrator(stack: Stack) -> dict[str, str]:
     return {
         "none at all": "",
         "nonsense": "a.b.c",
-        "alg none": jwt.encode(user, None, algorithm="none"),
-        "alg none as provider": jwt.encode(core_claims(sub="#P_example", role="PROVIDER"), None, algorithm="none"),
+        "alg none": jwt.encode(user, "", algorithm="none"),
+        "alg none as provider": jwt.encode(core_claims(sub="#P_example", role="PROVIDER"), "", algorithm="none"),
         "HS256 with the public key": hs256_with_public_key(stack, core_claims(sub="#P_example", role="PROVIDER")),
         "HS512 with a guessed secret": jwt.encode(user, "s" * 64, algorithm="HS512"),
         "a user signed by the provider": jwt.encode(user, stack.keys.private, algorithm="RS256"),

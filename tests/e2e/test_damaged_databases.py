@@ -36,7 +36,12 @@ def newer(file: Path) -> None:
         database.execute(f"UPDATE {VERSION_TABLES[file.name]} SET version_num = '9999'")
 
 
-DAMAGES = {replaced: "is not a database", overwritten: "damaged", cut: "damaged", newer: "newer version of ucloud-ray"}
+DAMAGES: dict[Callable[[Path], None], str] = {
+    replaced: "is not a database",
+    overwritten: "damaged",
+    cut: "damaged",
+    newer: "newer version of ucloud-ray",
+}
 """How a file is spoiled, and what must be said of it."""
 
 
