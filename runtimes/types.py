@@ -36,6 +36,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class VariableRef:
+    """An argument that is the value of a variable of the final environment, the image's own included (INV-16)."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A Jinja template in place of arguments; rendered on the machine of the task, in a sandbox (INV-33 to INV-41)."""
+
+    text: str
+    context: Mapping[str, Any]
+    """JSON values by name; `None` is an absent parameter (INV-35)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Mount:
     """A file or folder of this machine that appears inside the task's environment (ENV-11 to ENV-19)."""
 
@@ -44,6 +60,11 @@ class Mount:
     target: str
     """Absolute path inside the environment."""
     read_only: bool = False
+    root: str | None = None
+    """The folder that `source` lies in and may not leave: links below it are followed as far as they stay inside, at
+    the moment of the mount (ENV-18). None: `source` is trusted as it stands."""
+    shown_as: str = ""
+    """The UCloud path, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +82,7 @@ class TaskSpec:
     id: TaskId
     labels: Mapping[str, str]
     """`ucloud-ray/job`, `ucloud-ray/rank`, `ucloud-ray/incarnation`, `ucloud-ray/provider`."""
-    argv: tuple[str, ...]
+    argv: tuple[str | VariableRef, ...]
     """Program and arguments, executed without a shell (INV-23). Empty: the image's own entry point (INV-27)."""
     environment: Mapping[str, str]
     """The task's variables. Nothing of the driver's own environment is added (ENV-32)."""
@@ -72,6 +93,18 @@ class TaskSpec:
     hostname: str
     image: str | None = None
     """Container or machine image; None for processes."""
+    references: Mapping[str, str] = field(default_factory=dict)
+    """Variables that take the value of another one, which may be the image's own: name to the other's name (INV-16)."""
+    template: Template | None = None
+    """In place of `argv`, which is empty then."""
+    environment_templates: Mapping[str, Template] = field(default_factory=dict)
+    """Variables whose value is rendered, without quoting (INV-21)."""
+    job_root: Path | None = None
+    """The folder that `job_folder` lies in and may not leave, as for mounts."""
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Names and their addresses, beside the task's own: other ranks, peers (ENV-43, ENV-47)."""
+    address: str | None = None
+    """Its IPv4 address on the node's bridge (D14); None: no network of its own."""
     mounts: tuple[Mount, ...] = ()
     files: Mapping[str, bytes] = field(default_factory=dict)
     """Name below `/etc/ucloud` to content; read-only for the task (ENV-8)."""
@@ -87,6 +120,12 @@ class TaskSpec:
     """Whole devices that the task was promised (ENV-38)."""
     gpu_ids: tuple[str, ...] = ()
     """Which devices of this machine it gets; filled in beside the task, where Ray assigned them (D5)."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """`argv` once `variables.resolve` has replaced every reference in it."""
+        assert not any(isinstance(argument, VariableRef) for argument in self.argv), "resolve the references first"
+        return tuple(argument for argument in self.argv if isinstance(argument, str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +174,12 @@ class Usage:
     """Since the start."""
     memory_bytes: int
     processes: int
+    network_received: int | None = None
+    """Bytes since the start; None where the task has no network of its own."""
+    network_sent: int | None = None
+    disk_read: int | None = None
+    """Bytes since the start; None where the kernel does not count them."""
+    disk_written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

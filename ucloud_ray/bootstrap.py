@@ -207,7 +207,7 @@ def runtime_settings(settings: Settings) -> RuntimeSettings:
     tasks = settings.data_dir / "tasks"
     return RuntimeSettings(
         native=NativeSettings(tasks / "native"),
-        docker=DockerSettings(tasks / "docker", network=settings.policy.container_network),
+        docker=DockerSettings(tasks / "docker"),
         scripted=ScriptedSettings(tasks / "scripted"),
     )
 

@@ -97,6 +97,37 @@ class DriveSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """The network of containers (D14)."""
+
+    mode: Literal["bridge", "none"] = "bridge"
+    """`bridge`: one bridge per machine, closed by default; needs root and nftables. `none`: no network."""
+    range: str = "10.83.0.0/16"
+    """Of all bridges together; must not meet any other network of the cluster."""
+    node_prefix: int = 24
+    """Each machine gets a subnet of this size."""
+    between: Literal["vxlan", "routes", "none"] = "vxlan"
+    """How bridges reach each other: our VXLAN, routes over a network that all machines share, or the operator's own."""
+    outbound: tuple[str, ...] = ("0.0.0.0/0",)
+    """What jobs may reach outside of the cluster (ENV-44); an empty list: nothing."""
+    denied: tuple[str, ...] = ()
+    """What they may never reach, beside the cluster's machines, the store and metadata addresses, which we know."""
+    dns: tuple[str, ...] = ()
+    """Name servers of containers; empty: those of the machine, less the ones that a container cannot reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """Credentials of a container registry (ENV-55)."""
+
+    host: str
+    """`registry.example.com` or `registry.example.com:5000`, as images are called."""
+    username: str | None = None
+    password: str | None = None
+    password_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySettings:
     """Every option named in job-semantics, by its name there."""
 
@@ -126,8 +157,16 @@ class PolicySettings:
     """D5: idle replica actors kept per node."""
     automatic_homes: bool = True
     """Make a drive for a workspace that has none below `dataDir/drives`. Off: such a job is refused."""
-    container_network: str = "none"
-    """Docker network of containers."""
+    max_start_attempts: int = 3
+    """How often a start that failed for a passing reason is tried (SCH-11)."""
+    pull_retry_seconds: float = 900.0
+    """How long a transient pull error is retried (ENV-55)."""
+    starvation_age_seconds: float = 3600.0
+    """A job that waited longer keeps room free for itself (SCH-10)."""
+    log_max_bytes: int = 64 * 1024 * 1024
+    """How much of a log we keep that its user deleted, per rank and stream; the oldest half goes first (LOG-16)."""
+    follow_channels: bool = True
+    """Send graphs of processor, memory, disk and network through the follow (W15)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +180,11 @@ class Settings:
     products: tuple[ProductSettings, ...] = ()
     nodes: tuple[NodeSettings, ...] = ()
     drives: tuple[DriveSettings, ...] = ()
+    registries: tuple[RegistrySettings, ...] = ()
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    node_dir: Path | None = None
+    """Folder of each machine's own state: tasks and the private copies of logs. `{host}` stands for our name of the
+    machine. `<dataDir>` when None."""
     policy: PolicySettings = field(default_factory=PolicySettings)
 
     @property

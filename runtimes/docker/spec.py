@@ -93,7 +93,8 @@ def _command(spec: TaskSpec) -> dict[str, Any]:
     """Replaces both ENTRYPOINT and CMD (INV-23); an empty vector leaves the image's own (INV-27)."""
     if not spec.argv:
         return {}
-    return {"Entrypoint": [spec.argv[0]], "Cmd": list(spec.argv[1:])}
+    program, *arguments = spec.words
+    return {"Entrypoint": [program], "Cmd": arguments}
 
 
 def _user(spec: TaskSpec) -> dict[str, Any]:

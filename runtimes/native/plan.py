@@ -21,7 +21,7 @@ def check(spec: TaskSpec) -> None:
         raise InvalidTask("a process needs a program to run")
     if spec.image is not None or spec.mounts:
         raise InvalidTask("a process has neither image nor mounts: run this task in a container")
-    for text in (*spec.argv, *spec.environment, *spec.environment.values()):
+    for text in (*spec.words, *spec.environment, *spec.environment.values()):
         if "\0" in text:
             raise InvalidTask("an argument or environment variable contains a NUL character")
     for name in spec.environment:
@@ -52,7 +52,7 @@ def describe(
         "incarnation": spec.id.incarnation,
         "labels": dict(spec.labels),
         "created_at": now,
-        "argv": list(spec.argv),
+        "argv": list(spec.words),
         "environment": environment(spec, config, owner),
         "user": None if spec.user is None else list(spec.user),
         "open_files": spec.limits.open_files,

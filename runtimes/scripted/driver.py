@@ -57,7 +57,7 @@ class ScriptedDriver:
 
     async def prepare(self, spec: TaskSpec) -> None:
         self._require_runtime()
-        told = script.parse(spec.argv)
+        told = script.parse(spec.words)
         if self._strikes(spec.id, told, "image-missing"):
             raise ImageUnavailable(f"there is no image {spec.image or 'of this name'}", retryable=False)
         if self._strikes(spec.id, told, "image-unavailable"):
@@ -67,7 +67,7 @@ class ScriptedDriver:
 
     async def start(self, spec: TaskSpec) -> TaskHandle:
         self._require_runtime()
-        told = script.parse(spec.argv)
+        told = script.parse(spec.words)
         if not self._is_started(spec.id):
             await self._launch(spec, told)
         if self._strikes(spec.id, told, "lose-reply"):
@@ -193,7 +193,7 @@ def _stored(spec: TaskSpec, now: float) -> StoredTask:
         name=spec.id.name,
         incarnation=spec.id.incarnation,
         labels=dict(spec.labels),
-        argv=list(spec.argv),
+        argv=list(spec.words),
         stdout=str(spec.logs.stdout),
         stderr=str(spec.logs.stderr),
         started_at=now,

@@ -21,6 +21,8 @@ class PlacementGranted:
     """The job's incarnation plus one; otherwise the grant is of an older request and is ignored."""
     hosts: tuple[str, ...]
     """Host of rank i."""
+    addresses: tuple[str | None, ...] = ()
+    """Address of rank i (`Rank.address`); empty: none has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,16 @@ class PlacementImpossible:
 @dataclass(frozen=True, slots=True)
 class NoRoom:
     """No machine is free at the moment (SCH-13)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that the user should know while the job stays in its state: an image that is being fetched, the place
+    in the queue, maintenance of a machine (1.5, SCH-13, SCH-15)."""
+
+    status: str
+    incarnation: int | None = None
+    """Ignored unless it is the job's present one; None: whatever the incarnation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ Event = (
     PlacementGranted
     | PlacementImpossible
     | NoRoom
+    | Noted
     | FolderReady
     | ReplicaStarted
     | ReplicaStartFailed

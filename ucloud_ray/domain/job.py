@@ -100,6 +100,15 @@ class MountRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerRequest:
+    """Another job that this one wants to reach, and that may reach it in turn (ENV-47)."""
+
+    hostname: str
+    """A DNS label in lower case (ENV-50)."""
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What to run, the same for every rank (LC-9)."""
 
@@ -113,6 +122,13 @@ class Launch:
     mounts: tuple[MountRequest, ...] = ()
     change_working_directory: bool = True
     run_as_root: bool = False
+    template: str | None = None
+    """Jinja in place of `argv` (INV-17, INV-33)."""
+    environment_templates: Mapping[str, str] = field(default_factory=dict)
+    """The application's own variables that are Jinja: name to template (INV-21)."""
+    template_context: Mapping[str, Any] = field(default_factory=dict)
+    """What templates know of the parameters: name to JSON value (INV-35); the rest follows from job and rank."""
+    peers: tuple[PeerRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +186,8 @@ class Rank:
     rank: int
     host: str
     """Our name of the machine, the label `ucloud-ray/host` (D7)."""
+    address: str | None = None
+    """IPv4 address on that machine's bridge, for a process the machine's own; None without a network (D14)."""
     handle: Mapping[str, Any] | None = None
     """The driver's handle as JSON once the replica has started, else None."""
     exit: Exit | None = None

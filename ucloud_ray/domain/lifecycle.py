@@ -24,6 +24,7 @@ from ucloud_ray.domain.events import (
     Event,
     FolderReady,
     NoRoom,
+    Noted,
     PlacementGranted,
     PlacementImpossible,
     ReplicaEnded,
@@ -82,6 +83,8 @@ def decide(job: Job, event: Event, now: Millis) -> Decision:
             return on_replica(job, event, now)
         case FolderReady(output_folder=folder):
             return _on_folder(job, folder)
+        case Noted():
+            return _on_note(job, event)
         case CleanedUp(incarnation=incarnation):
             return _on_cleaned_up(job, incarnation, now)
         case Tick():
@@ -147,7 +150,8 @@ def _on_placement(job: Job, event: PlacementGranted | PlacementImpossible | NoRo
         return unchanged(job)  # a grant for a job that left the queue is released by its CleanUp
     match event:
         case PlacementGranted(incarnation=incarnation, hosts=hosts):
-            return _place(job, hosts) if incarnation == job.incarnation + 1 else unchanged(job)
+            granted = incarnation == job.incarnation + 1
+            return _place(job, hosts, event.addresses) if granted else unchanged(job)
         case PlacementImpossible(reason=reason):
             return transitions.conclude(job, verdicts.not_started(reason), now)
         case NoRoom():
@@ -156,10 +160,18 @@ def _on_placement(job: Job, event: PlacementGranted | PlacementImpossible | NoRo
             return transitions.to_phase(job, replace(phase, told_waiting=True), Announce(status=texts.NO_MACHINE))
 
 
-def _place(job: Job, hosts: tuple[str, ...]) -> Decision:
+def _on_note(job: Job, event: Noted) -> Decision:
+    """A text of passing interest; a job that has moved on meanwhile does not get it."""
+    if job.final or event.incarnation not in (None, job.incarnation):
+        return unchanged(job)
+    return job, (Announce(status=texts.one_line(event.status), passing=True),)
+
+
+def _place(job: Job, hosts: tuple[str, ...], addresses: tuple[str | None, ...]) -> Decision:
     if len(hosts) != job.spec.replicas:
         raise ValueError(f"job {job.id} has {job.spec.replicas} replicas but was granted {len(hosts)} machines")
-    ranks = tuple(Rank(rank, host) for rank, host in enumerate(hosts))
+    known = addresses or (None,) * len(hosts)
+    ranks = tuple(Rank(rank, host, known[rank]) for rank, host in enumerate(hosts))
     job = replace(job, incarnation=job.incarnation + 1)
     told = Announce(status=texts.scheduled(hosts), passing=True)
     return transitions.to_phase(job, Starting(ranks), told, *_start(job, ranks))
