@@ -60,6 +60,9 @@ class PrivateDaemon:
     """`folder` should have a short path: a socket's name may have no more than about 100 characters."""
 
     folder: Path
+    prefix: tuple[str, ...] = ()
+    """What runs it elsewhere, in another network namespace say; it must become dockerd and not stay its parent."""
+    network: tuple[str, ...] = ("--bridge=none", "--iptables=false", "--ip-forward=false")
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -107,8 +110,8 @@ class PrivateDaemon:
     def _command(self, config: Path) -> list[str]:
         places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
         options = [f"{option}={self.folder / place}" for option, place in places.items()]
-        network = ["--bridge=none", "--iptables=false", "--ip-forward=false"]
-        return ["dockerd", f"--config-file={config}", f"--host={self.url}", *options, *network]
+        told = [f"--config-file={config}", f"--host={self.url}", *options, *self.network]
+        return [*self.prefix, "dockerd", *told]
 
     def _answers(self) -> bool:
         if self.process is None or self.process.poll() is not None:
