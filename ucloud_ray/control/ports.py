@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from runtimes.network.plan import NetworkPlan
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
@@ -93,6 +94,10 @@ class JobStore(Protocol):
         """32 random bytes under this name, made at the first call and the same for ever."""
         ...
 
+    async def machine_number(self, host: str) -> int:
+        """0, 1, 2, ... in the order of the first calls; the same for ever, and no other machine's (D14)."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -138,6 +143,12 @@ class Node:
     """Backend (or topic) to why it is not available there."""
     relay: tuple[str, int] | None = None
     """Address and port of its log relay; None while its agent does not answer."""
+    networked: bool = False
+    """Whether containers can have a network there (D14); `problems["network"]` says why not."""
+    network: str | None = None
+    """Digest of the network plan that is in force there (`fabric.digest`); None: none is, or nobody knows."""
+    own_addresses: tuple[str, ...] = ()
+    """Every address of the machine itself, which containers must not reach (ENV-44)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +211,11 @@ class Cluster(Protocol):
     async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None: ...
 
     async def destroy(self, host: str, backend: Backend, id: TaskId) -> None: ...
+
+    async def apply_network(self, host: str, plan: NetworkPlan) -> None:
+        """Put the plan in force on that machine; `Node.network` is its digest afterwards."""
+        ...
+
+    async def set_hosts(self, host: str, backend: Backend, id: TaskId, hosts: Mapping[str, str]) -> None:
+        """What a running task knows beside its own name: names and addresses, whole (`SetsHosts`)."""
+        ...

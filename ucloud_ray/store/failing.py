@@ -62,6 +62,10 @@ class FailingStore:
         self._maybe_fail("secret")
         return await self._real.secret(name)
 
+    async def machine_number(self, host: str) -> int:
+        self._maybe_fail("machine_number")
+        return await self._real.machine_number(host)
+
     async def close(self) -> None:
         await self._real.close()
 

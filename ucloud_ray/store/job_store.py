@@ -6,7 +6,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from ucloud_ray.control.ports import Change, Clock, OutboxRow
 from ucloud_ray.db import Database
@@ -15,7 +15,7 @@ from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Job
 from ucloud_ray.store import outbox
 from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
-from ucloud_ray.store.tables import jobs, secrets
+from ucloud_ray.store.tables import jobs, machines, secrets
 
 _SECRET_BYTES = 32
 
@@ -81,6 +81,9 @@ class SqlJobStore:
     async def secret(self, name: str) -> bytes:
         return await self._db.write(lambda connection: _secret(connection, name))
 
+    async def machine_number(self, host: str) -> int:
+        return await self._db.write(lambda connection: _machine_number(connection, host))
+
     async def close(self) -> None:
         await self._db.close()
 
@@ -141,3 +144,12 @@ def _secret(connection: Connection, name: str) -> bytes:
         value = random.token_bytes(_SECRET_BYTES)
         connection.execute(insert(secrets).values(name=name, value=value))
     return value
+
+
+def _machine_number(connection: Connection, host: str) -> int:
+    number: int | None = connection.execute(select(machines.c.number).where(machines.c.host == host)).scalar()
+    if number is None:
+        last: int | None = connection.execute(select(func.max(machines.c.number))).scalar()
+        number = 0 if last is None else last + 1
+        connection.execute(insert(machines).values(host=host, number=number))
+    return number

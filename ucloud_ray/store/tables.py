@@ -56,3 +56,10 @@ secrets = Table(
     Column("name", Text, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
+
+machines = Table(
+    "machines",
+    metadata,
+    Column("host", Text, primary_key=True),  # our name of it (D7)
+    Column("number", BigInteger, nullable=False, unique=True),  # of its subnet (D14); never given twice
+)

@@ -21,6 +21,7 @@ from ucloud_ray.domain.job import (
     Machine,
     MountRequest,
     Owner,
+    PeerRequest,
     Phase,
     Queued,
     Rank,
@@ -36,6 +37,7 @@ RANKS = (
     Rank(
         0,
         "node-a",
+        "10.83.0.2",
         {"version": 1, "pid": 7, "nested": {"list": [1, None, "ø"]}},
         Exit(code=137, signal=9, out_of_memory=True),
     ),
@@ -68,6 +70,7 @@ SPEC = JobSpec(
         environment={"A": "1", "B": ""},
         mounts=(MountRequest("/1/folder", "folder", read_only=True),),
         run_as_root=True,
+        peers=(PeerRequest("database", JobId("99")),),
     ),
     name="a name",
     time_allocation=3_600_000,

@@ -137,6 +137,16 @@ async def test_a_secret_is_made_once_and_is_the_same_for_ever(url: str) -> None:
     await second.close()
 
 
+async def test_a_machine_keeps_its_number_and_no_other_one_gets_it(url: str) -> None:
+    """D14: its subnet follows from it."""
+    first = await open_store(url)
+    assert [await first.machine_number(host) for host in ("node-b", "node-a", "node-b")] == [0, 1, 0]
+    await first.close()
+    second = await open_store(url)
+    assert [await second.machine_number(host) for host in ("node-c", "node-a")] == [2, 1]
+    await second.close()
+
+
 async def _write(store: SqlJobStore, *jobs: Job) -> None:
     for job in jobs:
         await store.commit([Change(job)])

@@ -41,7 +41,7 @@ class Bench:
 
 def running(uid: str, allocation: int | None = HOUR) -> Job:
     times = TimeBook(allocation=allocation, first_running=NOW, running_since=NOW)
-    return Job(JobUid(uid), JobId(uid), NOW, spec(), Running((Rank(0, "node-a", {}),)), times=times)
+    return Job(JobUid(uid), JobId(uid), NOW, spec(), Running((Rank(0, "node-a", handle={}),)), times=times)
 
 
 def test_a_job_ticks_at_its_deadline_once() -> None:
