@@ -6,7 +6,9 @@ restart of anything needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 
@@ -41,3 +43,20 @@ class NetworkPlan:
     """What tasks may reach outside of the cluster; empty: nothing."""
     denied: tuple[str, ...] = ()
     """What they may never reach, whatever `outbound` says: machines of the cluster, the store, metadata services."""
+    address: str | None = None
+    """Of this machine in the cluster's own network, the source of its tunnel; None: as the machine's routes say."""
+    vxlan_id: int = 8383
+    """Tells two clusters on one physical network apart."""
+    vxlan_port: int = 8483
+    """UDP; not the usual 4789, which Swarm and others take."""
+
+    @property
+    def digest(self) -> str:
+        """The same for plans that mean the same, in every process: 16 hexadecimal digits."""
+        content = asdict(self) | {
+            "neighbours": sorted((near.subnet, near.address) for near in self.neighbours),
+            "pairs": sorted(tuple(sorted(pair)) for pair in self.pairs),
+            "outbound": sorted(self.outbound),
+            "denied": sorted(self.denied),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
