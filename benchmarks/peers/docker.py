@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,14 @@ USUAL = "unix:///var/run/docker.sock"
 class Docker:
     url: str
 
-    def run_detached(self, *command: str) -> str:
+    def run_detached(self, options: Sequence[str], *command: str) -> str:
         """Returns when the container runs; its id."""
-        return _docker(self.url, "run", "--detach", "--network=none", IMAGE, *command)
+        return _docker(self.url, "run", "--detach", *options, IMAGE, *command)
+
+    def inspect_labelled(self, label: str) -> str | None:
+        """`docker inspect` of the container that runs with this label; None if there is none."""
+        ids = _docker(self.url, "ps", "--quiet", f"--filter=label={label}").split()
+        return _docker(self.url, "inspect", ids[0]) if ids else None
 
     def remove(self, container: str) -> None:
         _docker(self.url, "rm", "--force", container)
