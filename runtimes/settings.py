@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,18 @@ class NativeSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryLogin:
+    """How to log in to a container registry (ENV-55)."""
+
+    host: str
+    """`registry.example.com:5000`, as images are called; `docker.io` for names without a host."""
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
+    """In place of the password; on the machine that pulls."""
+
+
+@dataclass(frozen=True, slots=True)
 class DockerSettings:
     state_dir: Path
     """Where the files for `/etc/ucloud` are kept, one folder per task. Mounted read-only into the container."""
@@ -24,6 +37,13 @@ class DockerSettings:
     """Docker's socket; None: `$DOCKER_HOST` of the machine, else `unix:///var/run/docker.sock`."""
     pull_retry_seconds: float = 900.0
     """How long a transient pull error is retried (ENV-55)."""
+    registries: tuple[RegistryLogin, ...] = ()
+    job_user: tuple[int, int] | None = None
+    """uid and gid of job folders and log files; a container's user is given the group (ENV-34). None: leave them."""
+    container_root: Literal["allow", "remapped", "never"] = "allow"
+    """Whether a task may be root inside its container: only where the daemon maps root to another user, or never."""
+    scratch_bytes: int | None = None
+    """Limit of a container's own layer (ENV-40), where the daemon's storage can do it; None: no limit."""
     network: str = "none"
     """Docker network of a container; `none` until the node's own bridge exists (D14)."""
 

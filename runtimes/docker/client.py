@@ -8,6 +8,7 @@ over what the library raises.
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 import re
@@ -23,6 +24,7 @@ import docker.errors
 import requests
 import urllib3
 from docker.types import CancellableStream
+from docker.utils import parse_repository_tag
 
 from runtimes import errors
 
@@ -31,6 +33,9 @@ T = TypeVar("T")
 
 _REQUEST_SECONDS = 60
 _THREADS = 8
+_PULLS_AT_ONCE = 4
+_SILENCE_SECONDS = 900
+"""After which a pull that tells nothing is given up. The last writes of a large layer are silent minutes."""
 _BATCH_BYTES = 1 << 16
 _UNAVAILABLE = frozenset({502, 503, 504})
 _WRAPPING = re.compile(
@@ -82,13 +87,15 @@ class DockerClient:
         self._api: docker.APIClient | None = None
         self._opening = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+        self._pulls = ThreadPoolExecutor(_PULLS_AT_ONCE, thread_name_prefix="pull")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread of ours. A caller that leaves does not stop the call."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._pulls):
+            threads.shutdown(wait=False, cancel_futures=True)
         with self._opening:
             if self._api is not None:
                 self._api.close()
@@ -136,6 +143,25 @@ class DockerClient:
             answer: list[dict[str, Any]] = self._connected().containers(all=True, filters={"label": [label]})
         return answer
 
+    def create_network(self, config: dict[str, Any]) -> None:
+        """Raises `Conflict` when the name is in use."""
+        with translated(errors.StartFailed, bad_request=errors.StartFailed):
+            untyped: Any = self._connected()
+            untyped._result(untyped._post_json(untyped._url("/networks/create"), data=config), True)
+
+    def inspect_network(self, name: str) -> dict[str, Any]:
+        """Raises `errors.TaskNotFound` when there is none."""
+        with translated():
+            untyped: Any = self._connected()
+            answer: dict[str, Any] = untyped.inspect_network(name)
+        return answer
+
+    def remove_network(self, name: str) -> None:
+        """Raises `errors.TaskNotFound`, `errors.StartFailed` while a container is on it."""
+        with translated(bad_request=errors.StartFailed):
+            untyped: Any = self._connected()
+            untyped.remove_network(name)
+
     def inspect_image(self, reference: str) -> dict[str, Any]:
         """Raises `errors.ImageUnavailable` when this machine has no such image, or cannot have one of such a name."""
         with translated(bad_request=errors.ImageUnavailable):
@@ -143,13 +169,43 @@ class DockerClient:
             answer: dict[str, Any] = untyped.inspect_image(reference)
         return answer
 
-    def pull(self, reference: str) -> None:
-        """Fetch an image. Raises `PullFailed` with the daemon's words, `errors.RuntimeUnavailable`."""
-        with translated(PullFailed, bad_request=PullFailed):
-            lines: Iterator[dict[str, Any]] = self._connected().pull(reference, stream=True, decode=True)
-            for line in lines:
-                if "error" in line:
-                    raise PullFailed(str(line["error"]))
+    def archive(self, container: str, path: str, limit: int) -> bytes:
+        """A file or link of the container, running or not, as a tar archive, cut off at `limit` bytes.
+
+        Raises `errors.TaskNotFound` when there is no such file, or container.
+        """
+        with translated():
+            pieces, _ = self._connected().get_archive(container, path)
+            archive = b""
+            for piece in pieces:
+                archive += piece
+                if len(archive) > limit:
+                    break
+        return archive[:limit]
+
+    async def run_pull(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`run` for what takes minutes: in one of a few threads of its own, so that it keeps none from the rest."""
+        return await asyncio.get_running_loop().run_in_executor(self._pulls, lambda: function(*args, **kwargs))
+
+    def pull(self, reference: str, login: Mapping[str, str]) -> Stream[dict[str, Any]]:
+        """Have an image fetched for as long as the answer is read: what the daemon tells of it. Returns once the
+        registry has said what the image is made of. An empty `login` is nobody, not this process's user.
+
+        Raises `PullFailed` with the daemon's words, `errors.RuntimeUnavailable`.
+        """
+        name, tag = parse_repository_tag(reference)
+        with translated():
+            api = self._connected()
+            response = api.post(
+                f"{api.base_url}/v{api.api_version}/images/create",
+                params={"fromImage": name, "tag": tag or "latest"},
+                headers={"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(dict(login)).encode())},
+                stream=True,
+                timeout=(_REQUEST_SECONDS, _SILENCE_SECONDS),
+            )
+            if not response.ok:
+                raise PullFailed(str(response.json().get("message")))
+        return Stream(CancellableStream(map(json.loads, response.iter_lines()), response))
 
     def events(self, label: str, since: float) -> Stream[dict[str, Any]]:
         """What happens to containers with this label, from `since` (seconds since the epoch) on."""

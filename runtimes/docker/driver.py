@@ -12,18 +12,32 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runtimes.docker import capabilities, files, handles, host, images, launch, sources, state, stats
+from runtimes.docker import (
+    capabilities,
+    files,
+    handles,
+    host,
+    identity,
+    images,
+    launch,
+    pulling,
+    state,
+    stats,
+    turns,
+)
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.events import EventWatcher
 from runtimes.docker.logs import LogCopy, LogTarget
 from runtimes.errors import InvalidTask, RuntimeUnavailable, TaskNotFound
+from runtimes.mounts import sources
 from runtimes.settings import DockerSettings
 from runtimes.types import (
     Capabilities,
     ExitResult,
     FoundTask,
     LogPaths,
+    Progress,
     TaskHandle,
     TaskId,
     TaskSpec,
@@ -51,9 +65,11 @@ class DockerDriver:
         self._client = DockerClient(settings.base_url)
         self._images = images.Images(
             lambda reference: self._client.run(self._client.inspect_image, reference),
-            lambda reference: self._client.run(self._client.pull, reference),
-            settings.pull_retry_seconds,
+            pulling.way(self._client, settings),
+            settings.state_dir,
+            turns.daemon_name(settings.base_url),
         )
+        self._preparing: dict[TaskId, str] = {}
         self._events = EventWatcher(lambda since: self._client.events(container_spec.INCARNATION, since))
         self._copies: dict[str, LogCopy] = {}
         self._host: host.HostFacts | None = None
@@ -69,22 +85,26 @@ class DockerDriver:
         if not spec.image:
             raise InvalidTask("A container needs an image, and the application names none.")
         await self._client.run(sources.require, spec)
-        await self._host_facts()
-        image = await self._images.ensure(spec.image)
-        if spec.user is None and not spec.run_as_root:
-            images.refuse_root(spec.image, image)
+        facts = await self._host_facts()
+        image = await self._image(spec.id, spec.image)
+        images.refuse_foreign(spec.image, image, facts.architecture)
+        await self._client.run(identity.runs_as, self._client, self._settings, facts, spec, image)
+
+    def progress(self, id: TaskId) -> Progress | None:
+        reference = self._preparing.get(id)
+        return None if reference is None else self._images.progress(reference)
 
     async def start(self, spec: TaskSpec) -> TaskHandle:
         facts = await self._host_facts()
         container = await self._client.run(launch.launch, self._client, self._settings, facts, spec)
-        target = LogTarget(container, spec.logs, spec.job_folder, spec.user)
+        target = LogTarget(container, spec.logs, spec.job_folder, self._settings.job_user or spec.user)
         self._copy(spec.id, target)
         return handles.make(spec.id, target)
 
     async def recover(self, id: TaskId) -> TaskHandle:
         container = await self._find(id.name, id)
         state.task_status(container)
-        target = handles.target_of_container(container)
+        target = handles.target_of_container(container, self._settings.job_user)
         self._copy(id, target)
         return handles.make(id, target)
 
@@ -153,6 +173,13 @@ class DockerDriver:
             copy.close()
         self._client.close()
 
+    async def _image(self, id: TaskId, reference: str) -> Mapping[str, Any]:
+        self._preparing[id] = reference
+        try:
+            return await self._images.ensure(reference)
+        finally:
+            self._preparing.pop(id, None)
+
     async def _host_facts(self) -> host.HostFacts:
         if self._host is None:
             self._host = await self._client.run(host.look, self._client)
@@ -198,7 +225,7 @@ class DockerDriver:
         """End it, and save what it wrote, before the daemon's log goes with the container (ENV-57)."""
         if state.was_never_launched(container):
             return
-        target = handles.target_of_container(container)
+        target = handles.target_of_container(container, self._settings.job_user)
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._kill_at_once(handles.make(id, target))

@@ -1,16 +1,22 @@
-"""The content of `/etc/ucloud`, kept on this machine and mounted into the container.
+"""What this driver keeps on disk for a task: one folder, with the content of `/etc/ucloud` and, during a start, pins.
 
-Called by `launch`. The folder is mounted whole, so that a file that is replaced later is seen in the container.
+Called by `launch` and `driver`. `etc` is mounted whole, so that a file that is replaced later is seen in the container.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from runtimes.errors import InvalidTask
+from runtimes.errors import InvalidTask, RuntimeUnavailable
+from runtimes.mounts import pins
+
+_GONE = ".gone-"
 
 
 def task_folder(state_dir: Path, name: str) -> Path:
@@ -20,6 +26,27 @@ def task_folder(state_dir: Path, name: str) -> Path:
 
 def etc_folder(state_dir: Path, name: str) -> Path:
     return task_folder(state_dir, name) / "etc"
+
+
+@contextmanager
+def alone(state_dir: Path, name: str) -> Iterator[bool]:
+    """Make the task's folder and be the only one of all processes that starts this task. Blocks; raises `OSError`.
+
+    The lock is the folder itself and goes with the process that holds it. True if the folder was not there before.
+    """
+    while True:
+        made = make_folders(state_dir, name)
+        opened = _open(task_folder(state_dir, name))
+        if opened is None:
+            continue
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            if not _is_at(opened, task_folder(state_dir, name)):
+                continue  # It was removed by whoever had the lock before.
+            yield made
+            return
+        finally:
+            os.close(opened)
 
 
 def make_folders(state_dir: Path, name: str) -> bool:
@@ -33,7 +60,8 @@ def make_folders(state_dir: Path, name: str) -> bool:
         made = True
     except FileExistsError:
         made = False
-    etc_folder(state_dir, name).mkdir(mode=0o755, exist_ok=True)
+    with suppress(FileNotFoundError):  # removed at this moment, which the caller will notice
+        etc_folder(state_dir, name).mkdir(mode=0o755, exist_ok=True)
     return made
 
 
@@ -55,5 +83,31 @@ def _write_one(file: Path, content: bytes) -> None:
 
 
 def remove(state_dir: Path, name: str) -> None:
-    """Nothing to remove is success."""
-    shutil.rmtree(task_folder(state_dir, name), ignore_errors=True)
+    """Nothing to remove is success. Raises `errors.RuntimeUnavailable` if something stays mounted below it.
+
+    Renamed first, so that a starter that is still at it cannot mount a user's drive below a folder that is being
+    emptied. What a process that died in between left renamed goes with the next one.
+    """
+    with suppress(FileNotFoundError):
+        os.rename(task_folder(state_dir, name), state_dir / f"{_GONE}{uuid.uuid4().hex}")
+    for gone in state_dir.glob(f"{_GONE}*"):
+        try:
+            with suppress(FileNotFoundError):  # another process removes it at this moment
+                pins.release(gone)
+        except OSError as error:
+            raise RuntimeUnavailable("What a task saw of its drive cannot be unmounted on this machine.") from error
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _open(folder: Path) -> int | None:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+def _is_at(opened: int, folder: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(opened), folder.stat())
+    except FileNotFoundError:
+        return False

@@ -43,14 +43,15 @@ def log_target(handle: TaskHandle) -> LogTarget:
     )
 
 
-def target_of_container(container: Mapping[str, Any]) -> LogTarget:
-    """What the container's own labels say, for a process that has no handle."""
+def target_of_container(container: Mapping[str, Any], owner: tuple[int, int] | None) -> LogTarget:
+    """What the container's own labels say, for a process that has no handle. `owner`: of log files; None: the user that
+    the container runs as."""
     labels = state.labels(container)
     return LogTarget(
         container=container["Id"],
         paths=container_spec.log_paths(labels),
         job_folder=Path(labels[container_spec.JOB_FOLDER]),
-        owner=state.owner(container),
+        owner=owner or state.owner(container),
     )
 
 

@@ -2,37 +2,42 @@
 
 Called by `driver.start`, as one blocking call: a caller that is cancelled in the middle leaves it to run to its end.
 
-    create ──▶ start ──▶ launched
-      │ name is taken      │ refused
-      ▼                    ▼
-    same incarnation?    remove the container and its folder
-      yes, never launched ▶ start it: its maker died between the two calls
+    look ──nothing there──▶ hold the mounts ──▶ create ──▶ start ──▶ let go of them ──▶ launched
+     │ a container of this name                  │ name is taken: look again
+     ▼                                           │ refused: remove the container and its folder
+    same incarnation?
+      yes, never launched ▶ hold the mounts, start it: its maker died between the two calls
       yes ▶ attach         no ▶ NameTaken
 
-Docker keeps names unique, also between processes, so the name is the guard. A container made but not started belongs to
-nobody's running task yet and may be started by whoever comes next; starting twice is one start.
+Docker keeps names unique, also between processes, so the name is the guard; the lock of the task's folder keeps the
+mounts of one start from being let go of by another. A container made but not started belongs to nobody's running task
+yet and may be started by whoever comes next; starting twice is one start.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from typing import Any
 
-from runtimes.docker import files, images, sources, state
+from runtimes.docker import files, identity, state
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
+from runtimes.docker.spec import Surroundings
 from runtimes.errors import (
     DriverError,
     ImageUnavailable,
+    InvalidTask,
     NameTaken,
     RuntimeUnavailable,
     StartFailed,
     TaskNotFound,
 )
+from runtimes.mounts import pins, sources
 from runtimes.settings import DockerSettings
-from runtimes.types import TaskSpec
+from runtimes.types import Mount, TaskSpec
 
 _MISSING_SOURCE = "bind source path does not exist: "
 _NAME_SECONDS = 5.0
@@ -42,90 +47,135 @@ _NAME_RETRY_SECONDS = 0.02
 
 def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec) -> str:
     """Returns the id of the running, or already ended, container. Errors as in the contract's `start`."""
-    etc = files.etc_folder(settings.state_dir, spec.id.name)
-    config = container_spec.container_config(spec, host, etc, settings.network)
-    _refuse_root(client, spec)
-    give_up_at = time.monotonic() + _NAME_SECONDS
-    while True:
+    return _Launch(client, settings, host, spec).run()
+
+
+class _Launch:
+    """One call of `launch`."""
+
+    def __init__(self, client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec) -> None:
+        self._client, self._settings, self._host, self._spec = client, settings, host, spec
+        self._name, self._state_dir = spec.id.name, settings.state_dir
+        self._folder = files.task_folder(settings.state_dir, spec.id.name)
+
+    def run(self) -> str:
+        config = container_spec.container_config(self._spec, self._surroundings())
         try:
-            return _create_and_start(client, settings, spec, config)
-        except Conflict:
-            pass
+            with files.alone(self._state_dir, self._name) as made:
+                try:
+                    return self._look_until_settled(config)
+                except (DriverError, OSError) as error:
+                    # A folder that was there is another attempt's, which may be running with it. One whose start was
+                    # not answered may be running too (D4).
+                    if made and not isinstance(error, RuntimeUnavailable):
+                        files.remove(self._state_dir, self._name)
+                    raise
+        except (DriverError, OSError) as error:
+            raise self._explain(error) from error
+
+    def _surroundings(self) -> Surroundings:
         try:
-            return _attach(client, settings, spec)
-        except TaskNotFound as vanished:
-            if time.monotonic() > give_up_at:
-                raise StartFailed("The container's name is taken, but there is no such container.") from vanished
-        time.sleep(_NAME_RETRY_SECONDS)
+            image = self._client.inspect_image(str(self._spec.image))
+        except ImageUnavailable as missing:
+            raise self._explain(missing) from missing
+        return Surroundings(
+            host=self._host,
+            user=identity.runs_as(self._client, self._settings, self._host, self._spec, image),
+            binds=self._binds(),
+            etc_folder=files.etc_folder(self._state_dir, self._name),
+            network=self._settings.network,
+            scratch_bytes=self._settings.scratch_bytes,
+        )
+
+    def _binds(self) -> tuple[Mount, ...]:
+        """Where Docker shall find what the task sees. A place that is held is read-only by itself: told so as well,
+        Docker would mount it anew and take off `nosuid,nodev`."""
+        wanted = sources.of_task(self._spec)
+        if self._host.pins:
+            return tuple(
+                Mount(str(pins.place(self._folder, index)), source.target) for index, source in enumerate(wanted)
+            )
+        return tuple(Mount(sources.checked_path(source), source.target, source.read_only) for source in wanted)
+
+    def _look_until_settled(self, config: dict[str, Any]) -> str:
+        give_up_at = time.monotonic() + _NAME_SECONDS
+        while True:
+            try:
+                container = self._client.inspect(self._name)
+            except TaskNotFound:
+                try:
+                    return self._create_and_start(config)
+                except Conflict as taken:
+                    if time.monotonic() > give_up_at:
+                        raise StartFailed("The container's name is taken, but there is no such container.") from taken
+                time.sleep(_NAME_RETRY_SECONDS)
+            else:
+                return self._attach(container)
+
+    def _create_and_start(self, config: dict[str, Any]) -> str:
+        """Raises `Conflict` when the name is taken."""
+        with self._mounts_held():
+            return self._start(self._client.create(self._name, config))
+
+    def _attach(self, container: dict[str, Any]) -> str:
+        if state.incarnation(container) != self._spec.id.incarnation:
+            raise NameTaken(f"Another task called {self._name} is still on this machine.")
+        if state.was_never_launched(container):
+            with self._mounts_held():
+                return self._start(container["Id"])
+        return str(container["Id"])
+
+    @contextlib.contextmanager
+    def _mounts_held(self) -> Iterator[None]:
+        if not self._host.pins:
+            yield
+            return
+        pins.hold(self._folder, list(sources.of_task(self._spec)))
+        try:
+            yield
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # the task was destroyed meanwhile, its folder with it
+                pins.release(self._folder)
+
+    def _start(self, container: str) -> str:
+        """A refused start takes everything away again. An unanswered one does not: the task may run (D4)."""
+        try:
+            files.write(self._state_dir, self._name, self._spec.files)
+            self._client.start(container)
+        except RuntimeUnavailable:
+            raise
+        except (DriverError, OSError):
+            with contextlib.suppress(TaskNotFound):
+                self._client.remove(container)
+            files.remove(self._state_dir, self._name)
+            raise
+        return container
+
+    def _explain(self, error: Exception) -> DriverError:
+        """The same for the user, who knows UCloud paths and images but not this machine's paths."""
+        words = str(error)
+        if _MISSING_SOURCE in words:
+            return self._vanished(words.rpartition(_MISSING_SOURCE)[2])
+        return _explain(error, words, str(self._spec.image))
+
+    def _vanished(self, path: str) -> InvalidTask:
+        for source, bind in zip(sources.of_task(self._spec), self._binds(), strict=True):
+            if bind.source == path:
+                return InvalidTask(f"{source.shown_as} does not exist.")
+        return InvalidTask("A file that the task shall see does not exist.")
 
 
-def _refuse_root(client: DockerClient, spec: TaskSpec) -> None:
-    """Looks at the image only if nothing else says who runs; `prepare` may not have been called."""
-    if spec.user is not None or spec.run_as_root:
-        return
-    try:
-        image = client.inspect_image(str(spec.image))
-    except ImageUnavailable as missing:
-        raise _explain(missing, spec) from missing
-    images.refuse_root(str(spec.image), image)
-
-
-def _create_and_start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, config: dict[str, Any]) -> str:
-    """Raises `Conflict` when the name is taken."""
-    try:
-        made = files.make_folders(settings.state_dir, spec.id.name)
-    except OSError as error:
-        raise _explain(error, spec) from error
-    try:
-        container = client.create(spec.id.name, config)
-    except (Conflict, RuntimeUnavailable):
-        raise
-    except DriverError as error:
-        # A folder that was there is another attempt's, which may be running with it.
-        if made:
-            files.remove(settings.state_dir, spec.id.name)
-        raise _explain(error, spec) from error
-    return _start(client, settings, spec, container)
-
-
-def _attach(client: DockerClient, settings: DockerSettings, spec: TaskSpec) -> str:
-    """Raises `TaskNotFound` if the container that had the name is gone by now."""
-    container = client.inspect(spec.id.name)
-    if state.incarnation(container) != spec.id.incarnation:
-        raise NameTaken(f"Another task called {spec.id.name} is still on this machine.")
-    if state.was_never_launched(container):
-        return _start(client, settings, spec, container["Id"])
-    return str(container["Id"])
-
-
-def _start(client: DockerClient, settings: DockerSettings, spec: TaskSpec, container: str) -> str:
-    """A refused start takes everything away again. An unanswered one does not: the task may run (D4)."""
-    try:
-        files.write(settings.state_dir, spec.id.name, spec.files)
-        client.start(container)
-    except RuntimeUnavailable:
-        raise
-    except (DriverError, OSError) as error:
-        with contextlib.suppress(TaskNotFound):
-            client.remove(container)
-        files.remove(settings.state_dir, spec.id.name)
-        raise _explain(error, spec) from error
-    return container
-
-
-def _explain(error: Exception, spec: TaskSpec) -> DriverError:
-    """The same for the user, who knows targets and images but not this machine's paths."""
-    words = str(error)
-    if _MISSING_SOURCE in words:
-        return sources.refusal(spec, words.rpartition(_MISSING_SOURCE)[2])
+def _explain(error: Exception, words: str, image: str) -> DriverError:
     if isinstance(error, ImageUnavailable):
-        return StartFailed(f"The image {spec.image} is not on this machine any more.")
+        return StartFailed(f"The image {image} is not on this machine any more.")
     if "could not select device driver" in words:
         return StartFailed(
             "Docker cannot give GPUs to containers on this machine: install the vendor's container toolkit."
         )
     if "docker-init" in words:
         return StartFailed("Docker's helper docker-init is missing on this machine: install tini.")
+    if "storage-opt" in words:
+        return StartFailed("Docker on this machine cannot limit the size of containers: its operator must change that.")
     if isinstance(error, OSError):
-        return StartFailed("The files for /etc/ucloud could not be written.")
+        return StartFailed("The files of the task could not be written on this machine.")
     return error if isinstance(error, DriverError) else StartFailed(words)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtimes.docker import seccomp
 from runtimes.docker.host import HostFacts
+from runtimes.docker.users import ROOT, RunsAs
 from runtimes.errors import InvalidTask
+from runtimes.mounts.sources import WORK
 from runtimes.types import Limits, LogPaths, Mount, TaskSpec
 
 INCARNATION = "ucloud-ray/incarnation"
@@ -22,25 +26,38 @@ STDERR = "ucloud-ray/docker.stderr"
 JOB_FOLDER = "ucloud-ray/docker.job-folder"
 _OWN_LABELS = frozenset({STDOUT, STDERR, JOB_FOLDER})
 
-WORK = "/work"
 ETC = "/etc/ucloud"
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 
-# What Docker grants by default, less what a job has no use for: raw sockets, device nodes, writing audit records.
-_DROPPED_FROM_ROOT = ("AUDIT_WRITE", "MKNOD", "NET_RAW")
+# What Docker grants by default, less what a job has no use for: raw sockets, device nodes, writing audit records. And
+# less what gives rights to a file that others may start: capabilities of files, keeping a set-user-id mode.
+_DROPPED_FROM_ROOT = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "FSETID")
 
 # The `local` driver keeps every byte; `json-file` turns invalid UTF-8 into U+FFFD. Never rotated: a rotation would
 # take away output that is not copied yet (docs/decisions/0001-container-logs.md).
 _LOG_CONFIG = {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}}
 
 
-def container_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network: str) -> dict[str, Any]:
-    """The container of this task.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a container's definition takes from its machine and its image."""
 
-    Args:
-        etc_folder: folder on this machine with the content of `spec.files`.
-        network: name of a Docker network.
+    host: HostFacts
+    user: RunsAs
+    """Who the task is inside the container; the group of the job folder included."""
+    binds: tuple[Mount, ...]
+    """`/work`, then the task's own mounts, with sources as the daemon shall find them."""
+    etc_folder: Path
+    """Folder on this machine with the content of `spec.files`."""
+    network: str = "none"
+    """Name of a Docker network."""
+    scratch_bytes: int | None = None
+    """Limit of the container's own layer (ENV-40)."""
+
+
+def container_config(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
+    """The container of this task.
 
     Raises `errors.InvalidTask` for what can be seen to be wrong without asking the daemon.
     """
@@ -54,10 +71,10 @@ def container_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network:
         "StopSignal": "SIGTERM",
         "Tty": False,
         "OpenStdin": False,
+        "User": f"{around.user.uid}:{around.user.gid}",
         **_command(spec),
-        **_user(spec),
         **_working_directory(spec),
-        "HostConfig": host_config(spec, host, etc_folder, network),
+        "HostConfig": host_config(spec, around),
     }
 
 
@@ -97,34 +114,38 @@ def _command(spec: TaskSpec) -> dict[str, Any]:
     return {"Entrypoint": [program], "Cmd": arguments}
 
 
-def _user(spec: TaskSpec) -> dict[str, Any]:
-    return {} if spec.user is None else {"User": f"{spec.user[0]}:{spec.user[1]}"}
-
-
 def _working_directory(spec: TaskSpec) -> dict[str, Any]:
     return {"WorkingDir": WORK} if spec.change_working_directory else {}
 
 
-def host_config(spec: TaskSpec, host: HostFacts, etc_folder: Path, network: str) -> dict[str, Any]:
+def host_config(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
     return {
         # A PID 1 without handlers ignores SIGTERM, and nobody would collect orphans.
         "Init": True,
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": _LOG_CONFIG,
-        "NetworkMode": network,
-        "Mounts": mounts(spec, etc_folder),
-        **_privileges(spec),
-        **_limits(spec.limits, host),
+        "NetworkMode": around.network,
+        "Mounts": mounts(around),
+        "GroupAdd": [str(group) for group in around.user.groups],
+        **_privileges(around),
+        **_limits(spec.limits, around.host),
+        **_scratch(around),
         **_gpus(spec),
     }
 
 
-def _privileges(spec: TaskSpec) -> dict[str, Any]:
-    """ENV-34. `no-new-privileges` would break `sudo` and the like for those who are root in there anyway."""
-    if spec.run_as_root:
-        return {"Privileged": False, "CapDrop": list(_DROPPED_FROM_ROOT)}
-    return {"Privileged": False, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+def _privileges(around: Surroundings) -> dict[str, Any]:
+    """ENV-34. `no-new-privileges` would break `sudo` and the like for those who are root in there anyway. Root of a
+    container that is not root of the machine needs no profile of ours."""
+    if around.user.uid != ROOT:
+        return {"Privileged": False, "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges"]}
+    confined = [] if around.host.remapped_root else [seccomp.security_option()]
+    return {"Privileged": False, "CapDrop": list(_DROPPED_FROM_ROOT), "SecurityOpt": confined}
+
+
+def _scratch(around: Surroundings) -> dict[str, Any]:
+    return {} if around.scratch_bytes is None else {"StorageOpt": {"size": str(around.scratch_bytes)}}
 
 
 def _limits(limits: Limits, host: HostFacts) -> dict[str, Any]:
@@ -150,10 +171,10 @@ def _gpus(spec: TaskSpec) -> dict[str, Any]:
     return {"DeviceRequests": [{"DeviceIDs": list(spec.gpu_ids), "Capabilities": [["gpu"]]}]}
 
 
-def mounts(spec: TaskSpec, etc_folder: Path) -> list[dict[str, Any]]:
+def mounts(around: Surroundings) -> list[dict[str, Any]]:
     """`/work`, `/etc/ucloud` (also when empty: files may be added while the task runs), then the task's own."""
-    ours = (Mount(str(spec.job_folder), WORK), Mount(str(etc_folder), ETC, read_only=True))
-    return [_bind(mount) for mount in (*ours, *spec.mounts)]
+    work, *others = around.binds
+    return [_bind(mount) for mount in (work, Mount(str(around.etc_folder), ETC, read_only=True), *others)]
 
 
 def _bind(mount: Mount) -> dict[str, Any]:

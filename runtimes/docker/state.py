@@ -60,7 +60,7 @@ def labels(container: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def owner(container: Mapping[str, Any]) -> tuple[int, int] | None:
-    """uid and gid that the task was given; None when it runs as the image's own user."""
+    """uid and gid that the task runs as."""
     uid, _, gid = (container["Config"].get("User") or "").partition(":")
     return (int(uid), int(gid)) if uid.isdigit() and gid.isdigit() else None
 

@@ -92,6 +92,19 @@ def _open_checked(root: str, path: str) -> int:
     return opened
 
 
+def checked_path(source: Source) -> str:
+    """Where it lies at this moment, for a runtime that cannot be given what was opened. A link that is swapped later is
+    not noticed. Raises `errors.InvalidTask`."""
+    try:
+        opened = open_source(source)
+    except PermissionError:
+        return source.path
+    try:
+        return real_path(opened)
+    finally:
+        os.close(opened)
+
+
 def real_path(opened: int) -> str:
     """Where an opened file lies at this moment, links resolved."""
     return os.readlink(f"/proc/self/fd/{opened}")

@@ -1,4 +1,4 @@
-"""System calls of Linux that Python's library lacks. Called by `beneath` and `pins`; they raise `OSError`, nothing else.
+"""System calls of Linux that Python's library lacks. Called by `beneath` and `pins`; they raise nothing but `OSError`.
 
 Each is one call, without policy.
 """

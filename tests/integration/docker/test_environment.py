@@ -66,10 +66,10 @@ async def test_a_read_only_mount_is_read_only(run: Run, make_task: MakeTask, tmp
 async def test_a_mount_without_source_is_refused_and_not_made(
     driver: DockerDriver, make_task: MakeTask, tmp_path: Path
 ) -> None:
-    """ENV-15: by the daemon too, for what vanishes after it was checked."""
+    """ENV-15; seen again at the start, for what vanishes after it was checked."""
     task = make_task("true", mounts=(Mount(str(tmp_path / "missing"), "/work/data"),))
     for step in (driver.prepare, driver.start):
-        with pytest.raises(InvalidTask, match=r"^/work/data cannot be mounted"):
+        with pytest.raises(InvalidTask, match=r"^What /work/data shall show does not exist"):
             await step(task)
     assert not (tmp_path / "missing").exists()
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.docker import seccomp
 from runtimes.docker import spec as container_spec
 from runtimes.docker.host import HostFacts
+from runtimes.docker.spec import Surroundings
+from runtimes.docker.users import AS_ROOT, RunsAs
 from runtimes.errors import InvalidTask
 from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
 
@@ -25,16 +28,21 @@ TASK = TaskSpec(
     hostname="j-1-job-0",
     image="acme/batch:1",
     mounts=(Mount("/home/user/data", "/work/data", read_only=True),),
-    user=(11042, 11042),
+)
+AROUND = Surroundings(
+    host=HOST,
+    user=RunsAs(1000, 1000, (20, 11042)),
+    binds=(Mount("/state/j-1-job-0/pins/0", "/work"), Mount("/home/user/data", "/work/data", read_only=True)),
+    etc_folder=ETC,
 )
 
 
-def config(**changes: object) -> dict[str, object]:
-    return container_spec.container_config(dataclasses.replace(TASK, **changes), HOST, ETC, "none")
+def config(around: Surroundings = AROUND, **changes: object) -> dict[str, object]:
+    return container_spec.container_config(dataclasses.replace(TASK, **changes), around)
 
 
-def host_config(**changes: object) -> dict[str, object]:
-    return config(**changes)["HostConfig"]
+def host_config(around: Surroundings = AROUND, **changes: object) -> dict[str, object]:
+    return config(around, **changes)["HostConfig"]
 
 
 def bind(source: str, target: str, read_only: bool) -> dict[str, object]:
@@ -65,7 +73,7 @@ def test_a_task_becomes_this_container() -> None:
         "OpenStdin": False,
         "Entrypoint": ["acme-batch"],
         "Cmd": ["--debug", "a b"],
-        "User": "11042:11042",
+        "User": "1000:1000",
         "WorkingDir": "/work",
         "HostConfig": {
             "Init": True,
@@ -74,10 +82,11 @@ def test_a_task_becomes_this_container() -> None:
             "LogConfig": {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}},
             "NetworkMode": "none",
             "Mounts": [
-                bind("/home/user/Jobs/Acme/1", "/work", False),
+                bind("/state/j-1-job-0/pins/0", "/work", False),
                 bind("/state/j-1-job-0/etc", "/etc/ucloud", True),
                 bind("/home/user/data", "/work/data", True),
             ],
+            "GroupAdd": ["20", "11042"],
             "Privileged": False,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
@@ -114,13 +123,24 @@ def test_a_task_may_start_in_the_images_own_folder() -> None:
     assert "WorkingDir" not in config(change_working_directory=False)
 
 
-def test_root_keeps_most_of_dockers_capabilities_and_may_use_setuid_programs() -> None:
+def test_root_keeps_most_of_dockers_capabilities_and_is_confined_by_a_profile_of_ours() -> None:
     """ENV-34."""
-    root = host_config(run_as_root=True, user=None)
-    assert root["CapDrop"] == ["AUDIT_WRITE", "MKNOD", "NET_RAW"]
+    root = host_config(dataclasses.replace(AROUND, user=AS_ROOT))
+    assert root["CapDrop"] == ["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "FSETID"]
     assert root["Privileged"] is False
-    assert "SecurityOpt" not in root
-    assert "User" not in config(run_as_root=True, user=None)
+    assert root["SecurityOpt"] == [seccomp.security_option()]
+    assert config(dataclasses.replace(AROUND, user=AS_ROOT))["User"] == "0:0"
+
+
+def test_root_that_the_daemon_remaps_keeps_dockers_own_profile() -> None:
+    remapping = dataclasses.replace(HOST, remapped_root=(11042, 11042))
+    assert host_config(dataclasses.replace(AROUND, host=remapping, user=AS_ROOT))["SecurityOpt"] == []
+
+
+def test_the_containers_own_layer_may_be_limited() -> None:
+    """ENV-40."""
+    assert host_config(dataclasses.replace(AROUND, scratch_bytes=10**9))["StorageOpt"] == {"size": "1000000000"}
+    assert "StorageOpt" not in host_config()
 
 
 def test_a_task_gets_the_gpus_that_were_assigned_to_it() -> None:
