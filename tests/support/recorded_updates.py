@@ -44,6 +44,9 @@ class RecordedUpdates:
     def waits(self, uid: JobUid) -> bool:
         return any(row.uid == uid for row in self._waiting.values())
 
+    def waits_for(self, id: JobId) -> bool:
+        return any(row.job_id == id for row in self._waiting.values())
+
     def backlog(self) -> tuple[int, Millis | None]:
         return len(self._waiting), min((row.at for row in self._waiting.values()), default=None)
 

@@ -19,6 +19,7 @@ from ucloud_ray.domain.effects import Effect
 from ucloud_ray.domain.events import Restarted
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid
 from ucloud_ray.domain.job import Job
+from ucloud_ray.domain.restating import restate
 
 Accepted = tuple[Job, tuple[Effect, ...], Mapping[str, Any]]
 
@@ -43,7 +44,7 @@ class Admission:
     async def answered(self, id: JobId) -> None:
         """Return once no create for this id is being answered (REC-18)."""
         if id in self._locks:
-            async with self._hold(id):
+            async with self.hold(id):
                 return
 
     async def admit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
@@ -65,7 +66,7 @@ class Admission:
         _check_distinct(jobs)
         async with AsyncExitStack() as stack:
             for job_id in sorted(job.id for job in jobs):
-                await stack.enter_async_context(self._hold(job_id))
+                await stack.enter_async_context(self.hold(job_id))
             known = [await self._known(job) for job in jobs]
             fresh = iter(await self._take([job for job, same in zip(jobs, known, strict=True) if same is None]))
             for same in known:
@@ -94,13 +95,21 @@ class Admission:
         """The job that a repeated `create` means, if it is one. Another job of the same id is an older one (O3)."""
         live = self._supervisor.engine.newest(new.id)
         job = live or await self._parts.store.find(JobRef(new.id, new.created_at))
-        return job if job is not None and rules.same_job(job, new.created_at, new.spec) else None
+        if job is None or rules.is_forgotten(job):  # one that was given up is not run by answering for it
+            return None
+        return job if rules.same_job(job, new.created_at, new.spec) else None
 
     async def _repeat(self, job: Job) -> None:
         if rules.is_restartable(job):
             await self.restart(job)
-        elif job.final and (update := rules.restate(job)) is not None:
-            row = await self._parts.store.enqueue(job.id, update, self._parts.clock.now())
+        elif job.final:
+            await self.repeat_end(job)
+
+    async def repeat_end(self, job: Job) -> None:
+        """Tell the end of a job again, unless that is on its way (11.4, REC-13). The caller holds its id."""
+        update = restate(job)
+        if update is not None and not self._parts.updates.waits(job.uid):
+            row = await self._parts.store.enqueue(job.id, update, self._parts.clock.now(), job.uid)
             self._parts.updates.submit([row])
 
     def _check(self, new: NewJob) -> None:
@@ -132,7 +141,7 @@ class Admission:
         return job, effects, new.document
 
     @asynccontextmanager
-    async def _hold(self, id: JobId) -> AsyncIterator[None]:
+    async def hold(self, id: JobId) -> AsyncIterator[None]:
         """One lock per id while somebody holds or awaits it, and none afterwards."""
         held = self._locks.setdefault(id, Held())
         held.users += 1

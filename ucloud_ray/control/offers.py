@@ -61,6 +61,11 @@ class Offers:
             return BackendSupport()
         return _configured(self._products[product], backend)
 
+    def sold(self, product: ProductId, backend: Backend) -> BackendSupport:
+        """What goes with the product as configured, whether or not a machine can run it at this moment: a job that
+        runs keeps what it was sold with while the runtime is away. None for a product that is not ours any more."""
+        return _configured(self._products[product], backend) if product in self._products else BackendSupport()
+
     def utilization(self, category: str, ledger: Ledger, jobs: Sequence[Job]) -> Utilization:
         """SCH-17 to SCH-19. A job that is being ended counts as running until its room is free."""
         mine = [job for job in jobs if job.spec.machine.product.category == category]

@@ -64,8 +64,9 @@ class JobStore(Protocol):
         """
         ...
 
-    async def enqueue(self, job_id: JobId, update: Announce, now: Millis) -> OutboxRow:
-        """An outbox row for a job that we do not know (REC-12)."""
+    async def enqueue(self, job_id: JobId, update: Announce, now: Millis, uid: JobUid | None = None) -> OutboxRow:
+        """An outbox row outside any decision: for a job that we do not know (REC-12), or for the one of this id that
+        is over. It takes the place of whatever waits for another job of the same id (O3)."""
         ...
 
     async def acknowledge(self, seqs: Sequence[int]) -> None:
@@ -117,6 +118,10 @@ class Updates(Protocol):
 
     def waits(self, uid: JobUid) -> bool:
         """Whether anything of this job waits."""
+        ...
+
+    def waits_for(self, id: JobId) -> bool:
+        """Whether anything waits that the Core will take for this id's, also of a job that we do not know."""
         ...
 
     def backlog(self) -> tuple[int, Millis | None]:

@@ -14,11 +14,19 @@ from ucloud_ray.control.admission import Admission
 from ucloud_ray.control.errors import BadRequest, NotFound, NotReady
 from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
 from ucloud_ray.control.supervisor import Supervisor
+from ucloud_ray.control.verification import Verification
 from ucloud_ray.control.views import WATCH_SECONDS, view_of
 from ucloud_ray.domain import requests as rules
 from ucloud_ray.domain import texts
-from ucloud_ray.domain.effects import Announce
-from ucloud_ray.domain.events import Event, StopCause, StopRequested, SuspendRequested, TimeExtended, UnsuspendRequested
+from ucloud_ray.domain.events import (
+    Doubted,
+    Event,
+    StopCause,
+    StopRequested,
+    SuspendRequested,
+    TimeExtended,
+    UnsuspendRequested,
+)
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import Job, JobState
 
@@ -30,6 +38,7 @@ class Requests:
         self._supervisor = supervisor
         self._parts = supervisor.parts
         self._admission = Admission(supervisor)
+        self._verification = Verification(supervisor, self._admission)
 
     # --------------------------------------------------------------------------------------------------- orders
 
@@ -49,9 +58,7 @@ class Requests:
         self._check_ready()
         for ref, by in items:
             job = await self._job(ref)
-            if not self._flags(job).time_extension:
-                raise BadRequest("The time of jobs on this machine type cannot be extended.")
-            await self._order(job, rules.refuse_extension(job, by), TimeExtended(by))
+            await self._order(job, self._refuse_extension(job, by), TimeExtended(by))
 
     async def suspend(self, refs: Sequence[JobRef]) -> None:
         self._check_ready()
@@ -71,7 +78,7 @@ class Requests:
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         self._check_ready()
         for ref, believed in items:
-            await self._verify(ref, believed)
+            await self._verification.compare(ref, believed)
 
     # -------------------------------------------------------------------------------------------------- reading
 
@@ -150,37 +157,23 @@ class Requests:
             raise NotFound(f"This provider does not know the job {texts.one_line(ref.id)!r}.")
         return job
 
+    def _refuse_extension(self, job: Job, by: int) -> str | None:
+        """TIME-7."""
+        if not self._parts.offers.sold(job.spec.machine.product, job.spec.backend).time_extension:
+            return "The time of jobs on this machine type cannot be extended."
+        return rules.refuse_extension(job, by)
+
     async def _order(self, job: Job, refusal: str | None, event: Event) -> None:
         if refusal is not None:
-            await self._restate(job)
+            await self._say_again(job)
             raise BadRequest(refusal)
         await self._supervisor.engine.settle(job.uid, event)
 
-    async def _restate(self, job: Job) -> None:
-        """After a refusal the page keeps what it hoped for until it hears the state again (W12)."""
-        await self._tell_again(job, rules.restate(job, even_if_same=True))
-
-    async def _tell_again(self, job: Job, update: Announce | None) -> None:
-        """A final state goes out only once (LC-1 allows no second), so it is not repeated here while it waits."""
-        if update is not None and not self._parts.updates.waits(job.uid):
-            row = await self._parts.store.enqueue(job.id, update, self._parts.clock.now())
-            self._parts.updates.submit([row])
-
-    async def _verify(self, ref: JobRef, believed: JobState) -> None:
-        if self._admission.in_hands(ref.id):
-            return  # REC-14
-        job = self._live(ref) or await self._parts.store.find(ref)
-        if job is not None:
-            if job.told is not believed:
-                await self._tell_again(job, rules.restate(job))
-        elif believed is not JobState.SUSPENDED:
-            gone = Announce(JobState.FAILURE, texts.UNKNOWN_JOB, expected_different_state=True)
-            row = await self._parts.store.enqueue(ref.id, gone, self._parts.clock.now())
-            self._parts.updates.submit([row])
-
-    def _flags(self, job: Job) -> Any:
-        offers, ledger = self._parts.offers, self._supervisor.scheduler.ledger
-        return offers.backend_support(job.spec.machine.product, job.spec.backend, ledger)
+    async def _say_again(self, job: Job) -> None:
+        """A page keeps what it hoped for until it hears the state again (W12). A job that is over has said its last
+        word (LC-1)."""
+        if not self._parts.updates.waits(job.uid):
+            await self._supervisor.engine.settle(job.uid, Doubted(even_if_same=True))
 
     def _view(self, job: Job) -> JobView:
         told = not self._parts.updates.waits(job.uid)

@@ -52,6 +52,10 @@ class Lanes:
     def waits(self, uid: JobUid) -> bool:
         return self._by_uid[uid] > 0
 
+    def waits_for(self, id: JobId) -> bool:
+        lane = self._lanes.get(id)
+        return lane is not None and bool(lane.rows)
+
     def backlog(self) -> tuple[int, Millis | None]:
         """Rows that wait, and when the oldest was decided."""
         oldest = next(iter(self._waiting.values()), None)

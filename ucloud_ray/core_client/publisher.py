@@ -30,7 +30,7 @@ from ucloud_ray.core_client.errors import CoreAuthFailed, CoreError, CoreRefused
 from ucloud_ray.core_client.lanes import Lane, Lanes
 from ucloud_ray.core_client.timing import Timing
 from ucloud_ray.core_client.wire_format import Item
-from ucloud_ray.domain.ids import JobUid, Millis
+from ucloud_ray.domain.ids import JobId, JobUid, Millis
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +83,9 @@ class Publisher:
     def waits(self, uid: JobUid) -> bool:
         """Whether something of this job is not accepted yet."""
         return self._lanes.waits(uid) or any(row.uid == uid for row in self._early)
+
+    def waits_for(self, id: JobId) -> bool:
+        return self._lanes.waits_for(id) or any(row.job_id == id for row in self._early)
 
     def backlog(self) -> tuple[int, Millis | None]:
         """Number of rows that wait, and when the oldest of them was decided."""

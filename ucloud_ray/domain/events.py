@@ -132,6 +132,14 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """Somebody outside may believe another state than ours (W12, REC-13)."""
+
+    even_if_same: bool
+    """Say ours although the Core has it already: a page shows something else."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; deadlines are looked at."""
 
@@ -152,5 +160,6 @@ Event = (
     | UnsuspendRequested
     | TimeExtended
     | Restarted
+    | Doubted
     | Tick
 )

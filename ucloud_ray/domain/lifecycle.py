@@ -21,6 +21,7 @@ from ucloud_ray.domain import texts, timing, transitions, verdicts
 from ucloud_ray.domain.effects import Announce, Effect, RequestPlacement, StartReplica, WatchReplica
 from ucloud_ray.domain.events import (
     CleanedUp,
+    Doubted,
     Event,
     FolderReady,
     NoRoom,
@@ -57,6 +58,7 @@ from ucloud_ray.domain.job import (
 )
 from ucloud_ray.domain.on_order import is_ending, on_extend, on_restart, on_stop, on_suspend, on_unsuspend
 from ucloud_ray.domain.on_replica import on_replica
+from ucloud_ray.domain.restating import on_doubt
 from ucloud_ray.domain.timing import wakes_at
 from ucloud_ray.domain.transitions import Decision, unchanged
 
@@ -87,6 +89,8 @@ def decide(job: Job, event: Event, now: Millis) -> Decision:
             return _on_note(job, event)
         case CleanedUp(incarnation=incarnation):
             return _on_cleaned_up(job, incarnation, now)
+        case Doubted():
+            return on_doubt(job, event)
         case Tick():
             return _on_tick(job, now)
         case _:

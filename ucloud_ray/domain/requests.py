@@ -6,25 +6,39 @@ A refusal is a text for users; None means that the order may go on (or that ther
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from ucloud_ray.domain import texts
-from ucloud_ray.domain.effects import Announce
-from ucloud_ray.domain.ids import Millis
-from ucloud_ray.domain.job import Backend, Final, Job, JobSpec, JobState, Queued, Starting
+from ucloud_ray.domain.ids import JobId, Millis
+from ucloud_ray.domain.job import Backend, Job, JobSpec, Queued, Starting
 from ucloud_ray.domain.on_order import is_ending, is_restartable, verdict_in_force
 
 __all__ = [
+    "is_forgotten",
+    "is_possible_id",
     "is_restartable",
     "refuse_extension",
     "refuse_suspension",
     "refuse_unsuspension",
-    "restate",
     "same_job",
 ]
 
 MAX_ALLOCATION = 100 * 365 * 24 * 3600 * 1000
 """Milliseconds, a hundred years: no deadline may leave the range of the numbers on the wire and in the store."""
+
+
+_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def is_possible_id(id: JobId | str) -> bool:
+    """Whether UCloud could have given it: its ids are decimal numbers, and become names of folders and containers."""
+    return _JOB_ID.fullmatch(id) is not None
+
+
+def is_forgotten(job: Job) -> bool:
+    """Whether the Core denied it or gave its id away, so that nothing is said of it any more (REC-9, O3)."""
+    verdict = verdict_in_force(job)
+    return verdict is not None and verdict.silent
 
 
 def refuse_extension(job: Job, by: int) -> str | None:
@@ -74,31 +88,3 @@ def same_job(job: Job, created_at: Millis, spec: JobSpec) -> bool:
 def _asked(spec: JobSpec) -> JobSpec:
     bare = replace(spec.machine, cpu_milli=0, memory_bytes=0, gpu=0, cpu_model="", memory_model="", gpu_model="")
     return replace(spec, machine=bare, application_title="")
-
-
-def restate(job: Job, *, even_if_same: bool = False) -> Announce | None:
-    """The job's present state once more: for a Core that believes another one (11.4, REC-13), or, with
-    `even_if_same`, for a page that believes another one after a refusal (W12). None for a job that the Core forgot.
-    """
-    verdict = verdict_in_force(job)
-    if verdict is not None and verdict.silent:
-        return None
-    return Announce(
-        state=job.told,
-        status=_present_status(job),
-        output_folder=job.output_folder if job.told is JobState.RUNNING or job.final else None,
-        allow_restart=verdict.allow_restart if verdict is not None and job.final else None,
-        expected_different_state=not even_if_same,
-    )
-
-
-_STATUS: dict[JobState, str] = {
-    JobState.IN_QUEUE: texts.WAITING,
-    JobState.RUNNING: texts.RUNNING,
-    JobState.CANCELING: texts.CANCELLING,
-    JobState.SUSPENDED: texts.POWERED_OFF,
-}
-
-
-def _present_status(job: Job) -> str:
-    return job.phase.verdict.status if isinstance(job.phase, Final) else _STATUS[job.told]

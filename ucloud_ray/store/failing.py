@@ -30,9 +30,9 @@ class FailingStore:
         self._maybe_fail("commit")
         return await self._real.commit(changes)
 
-    async def enqueue(self, job_id: JobId, update: Announce, now: Millis) -> OutboxRow:
+    async def enqueue(self, job_id: JobId, update: Announce, now: Millis, uid: JobUid | None = None) -> OutboxRow:
         self._maybe_fail("enqueue")
-        return await self._real.enqueue(job_id, update, now)
+        return await self._real.enqueue(job_id, update, now, uid)
 
     async def acknowledge(self, seqs: Sequence[int]) -> None:
         self._maybe_fail("acknowledge")

@@ -50,8 +50,8 @@ class SqlJobStore:
             lambda connection: [row for item in prepared for row in _write_change(connection, *item, now)]
         )
 
-    async def enqueue(self, job_id: JobId, update: Announce, now: Millis) -> OutboxRow:
-        rows = await self._db.write(lambda connection: outbox.append(connection, None, job_id, [update], now))
+    async def enqueue(self, job_id: JobId, update: Announce, now: Millis, uid: JobUid | None = None) -> OutboxRow:
+        rows = await self._db.write(lambda connection: outbox.append(connection, uid, job_id, [update], now))
         return rows[0]
 
     async def acknowledge(self, seqs: Sequence[int]) -> None:

@@ -5,19 +5,14 @@ The Core checks little of this (O9, O10), so nothing is taken for granted.
 
 from __future__ import annotations
 
-import re
-
 from ucloud_ray.domain.job import Machine
-from ucloud_ray.domain.requests import MAX_ALLOCATION
+from ucloud_ray.domain.requests import MAX_ALLOCATION, is_possible_id
 from ucloud_ray.wire.applications import Application, ToolDescription
 from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.jobs import Job, JobSpecification
 
 MAX_REPLICAS = 10_000
 """Far beyond any cluster of ours; keeps a typing error from costing memory before the scheduler sees it."""
-
-_JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-"""UCloud's ids are decimal numbers. They become names of folders and containers."""
 
 _NOT_OFFERED = {
     "peer": "connect jobs with each other",
@@ -43,7 +38,7 @@ class ConversionRefused(Exception):
 
 
 def check_identity(job: Job) -> None:
-    if not _JOB_ID.fullmatch(job.id):
+    if not is_possible_id(job.id):
         raise ConversionRefused("The id of the job is not one that UCloud gives")
     if not job.owner.created_by:
         raise ConversionRefused("The job says nothing about its owner")

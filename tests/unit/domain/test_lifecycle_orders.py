@@ -22,6 +22,7 @@ from tests.unit.domain.builders import (
 from ucloud_ray.domain.effects import Announce, RequestPlacement
 from ucloud_ray.domain.events import (
     CleanedUp,
+    Doubted,
     ReplicaEnded,
     ReplicaStartFailed,
     StopCause,
@@ -39,9 +40,9 @@ from ucloud_ray.domain.requests import (
     refuse_extension,
     refuse_suspension,
     refuse_unsuspension,
-    restate,
     same_job,
 )
+from ucloud_ray.domain.restating import restate
 
 VM = Backend.VIRTUAL_MACHINE
 CANCEL = StopRequested(StopCause.CANCELLED)
@@ -181,5 +182,15 @@ def test_a_job_that_ends_is_not_told_to_have_ended_before_it_has() -> None:
     assert restate(job) == restate(running())
 
 
+def test_a_doubt_changes_nothing_about_the_job_and_is_answered_while_it_lives() -> None:
+    """W12, LC-1."""
+    job = running()
+    assert decide(job, Doubted(even_if_same=True), NOW) == (job, (restate(job, even_if_same=True),))
+    over, _ = cleaned_up(after(running(), ReplicaEnded(1, 0, OK)))
+    assert decide(over, Doubted(even_if_same=True), NOW) == (over, ())
+
+
 def test_a_forgotten_job_is_never_told_again() -> None:
-    assert restate(after(running(), StopRequested(StopCause.FORGOTTEN))) is None
+    forgotten = after(running(), StopRequested(StopCause.FORGOTTEN))
+    assert restate(forgotten) is None
+    assert decide(forgotten, Doubted(even_if_same=True), NOW) == (forgotten, ())

@@ -156,6 +156,14 @@ class LifeCycle(RuleBasedStateMachine):
         self.now = Millis(self.now + wait)
         self.happen(events.Tick())
 
+    @rule()
+    def doubt(self) -> None:
+        """Whoever believes another state hears the present one; a last word is not repeated (LC-1)."""
+        job, effects = decide(self.job, events.Doubted(even_if_same=True), self.now)
+        assert job is self.job
+        told = [effect.state for effect in effects if isinstance(effect, Announce)]
+        assert told == ([] if job.final or self.forgotten else [self.told[-1]])
+
     # ------------------------------------------------------------------------------------------------ every event
 
     def happen(self, event: Event) -> None:
