@@ -1,10 +1,11 @@
 """Log files of a task: opened so that nothing planted in a user's folder is followed, and shown in that folder.
 
-Called by drivers. Reading them is not done here.
+Called by drivers, and by the janitor of private logs. Reading them is not done here.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 from pathlib import Path
 
@@ -40,6 +41,35 @@ def publish(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = No
     except OSError:
         return False
     return True
+
+
+def bound(path: Path, most_bytes: int) -> int:
+    """Give back the oldest part of a private log that only we have a name for, and that takes more than `most_bytes` of
+    disk: about half of `most_bytes` is left (LOG-16). While the user keeps his own link to it, all of it stays.
+
+    Offsets stay valid: what is given back becomes a hole in the file. Returns the bytes given back; 0 also where the
+    file system cannot make holes. Raises `OSError`.
+    """
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(file)
+        taken = status.st_blocks * 512
+        if not _is_regular(status.st_mode) or status.st_nlink > 1 or taken <= most_bytes:
+            return 0
+        kept = most_bytes // 2
+        end = (status.st_size - kept) // status.st_blksize * status.st_blksize
+        return max(0, taken - kept) if give_back(file, end) else 0
+    finally:
+        os.close(file)
+
+
+def give_back(file: int, end: int) -> bool:
+    """Make everything before `end`, a multiple of the block size, a hole. False where that cannot be done."""
+    keep_size, punch_hole = 1, 2
+    return end > 0 and _libc.fallocate(file, keep_size | punch_hole, ctypes.c_int64(0), ctypes.c_int64(end)) == 0
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def _open_in(folder: int, name: str, owner: tuple[int, int] | None) -> int:

@@ -7,13 +7,13 @@ come from `relay_reader`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import structlog
 
 from ucloud_ray.control.errors import NotFound, Refused
 from ucloud_ray.control.relay_reader import RelayReader
-from ucloud_ray.control.service import JobService, JobView, LogChunk, LogSource
+from ucloud_ray.control.service import FollowItem, JobService, JobView, LogSource, Place
 from ucloud_ray.domain.ids import JobRef
 from ucloud_ray.domain.job import JobState
 
@@ -24,7 +24,7 @@ QUEUE_CHUNKS = 64
 
 RETRY_SECONDS = 1.0
 
-Chunks = asyncio.Queue[LogChunk | None]
+Chunks = asyncio.Queue[FollowItem | None]
 """None: nothing more comes."""
 
 
@@ -32,16 +32,18 @@ class RelayFollower:
     def __init__(self, service: JobService) -> None:
         self._service = service
 
-    async def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
+    async def follow(
+        self, ref: JobRef, begin: Mapping[Place, int] | None = None, with_usage: bool = False
+    ) -> AsyncIterator[FollowItem]:
         """LOG-5 to LOG-8, LOG-13. An unknown job ends at once with nothing."""
         try:
             view = await self._until_running(ref)
         except NotFound:
             return
-        chunks: Chunks = asyncio.Queue(QUEUE_CHUNKS)
-        reading = asyncio.create_task(self._read_all(ref, view, chunks), name=f"follow {ref.id}")
+        work = _Follow(self._service, ref, begin or {}, with_usage)
+        reading = asyncio.create_task(work.run(view), name=f"follow {ref.id}")
         try:
-            while (chunk := await chunks.get()) is not None:
+            while (chunk := await work.chunks.get()) is not None:
                 yield chunk
         finally:
             reading.cancel()
@@ -51,49 +53,57 @@ class RelayFollower:
         """LOG-6: wait silently. Until then a start that fails may be tried again on other machines."""
         view = await self._service.view(ref)
         while not view.final and (not view.hosts or view.state is JobState.IN_QUEUE):
-            view = await self._watch(ref, view)
+            view = await watch(self._service, ref, view)
         return view
 
-    async def _read_all(self, ref: JobRef, view: JobView, chunks: Chunks) -> None:
+
+class _Follow:
+    """One follow of a job that runs or has run."""
+
+    def __init__(self, service: JobService, ref: JobRef, begin: Mapping[Place, int], with_usage: bool) -> None:
+        self.chunks: Chunks = asyncio.Queue(QUEUE_CHUNKS)
+        self._service = service
+        self._ref = ref
+        self._begin = begin
+        self._with_usage = with_usage
+        self._over = asyncio.Event()
+
+    async def run(self, view: JobView) -> None:
         try:
-            await self._join(ref, view, chunks)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._until_over(view))
+                for host in dict.fromkeys(view.hosts):
+                    tasks.create_task(self._reader(host).run())
         except Exception:  # a follower must end rather than hang
-            log.exception("a follow failed", job=ref.id)
-        await chunks.put(None)
+            log.exception("a follow failed", job=self._ref.id)
+        await self.chunks.put(None)
 
-    async def _join(self, ref: JobRef, view: JobView, chunks: Chunks) -> None:
-        over = asyncio.Event()
-        readers = [self._reader(ref, host, over, chunks) for host in dict.fromkeys(view.hosts)]
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._until_over(ref, view, over))
-            for reader in readers:
-                tasks.create_task(reader.run())
-
-    def _reader(self, ref: JobRef, host: str, over: asyncio.Event, chunks: Chunks) -> RelayReader:
+    def _reader(self, host: str) -> RelayReader:
         async def source_now() -> LogSource | None:
             try:
-                sources = await self._service.log_sources(ref)
+                sources = await self._service.log_sources(self._ref)
             except Refused:
                 return None
             return next((source for source in sources if source.host == host), None)
 
-        return RelayReader(source_now, chunks.put, over)
+        return RelayReader(source_now, self.chunks.put, self._over, self._begin, self._with_usage)
 
-    async def _until_over(self, ref: JobRef, view: JobView, over: asyncio.Event) -> None:
+    async def _until_over(self, view: JobView) -> None:
         """Set the event when the job is final and the Core knows: not before, or the user never sees the end."""
         try:
             while not (view.final and view.told):
-                view = await self._watch(ref, view)
+                view = await watch(self._service, self._ref, view)
         except NotFound:
-            log.info("a followed job was forgotten", job=ref.id)
-        over.set()
+            log.info("a followed job was forgotten", job=self._ref.id)
+        self._over.set()
 
-    async def _watch(self, ref: JobRef, view: JobView) -> JobView:
-        """Patient with a supervisor that is restarting: a follow outlives it."""
-        try:
-            return await self._service.watch(ref, view.version)
-        except NotFound:
-            raise
-        except Refused:
-            await asyncio.sleep(RETRY_SECONDS)
-            return view
+
+async def watch(service: JobService, ref: JobRef, view: JobView) -> JobView:
+    """Patient with a supervisor that is restarting: a follow outlives it."""
+    try:
+        return await service.watch(ref, view.version)
+    except NotFound:
+        raise
+    except Refused:
+        await asyncio.sleep(RETRY_SECONDS)
+        return view

@@ -1,12 +1,18 @@
 """One TCP server per machine, beside the replicas: a valid ticket in, bytes of log files out (D8, D9).
 
-Runs in the node agent. The other end is `log_follow` in the front end. The conversation:
+Runs in the node agent. The other ends are `relay_reader` and `log_range` in the front end. A client says one line of
+JSON, which has a `ticket` and asks for one of three things:
 
-    client: one line of JSON  {"ticket": "...", "ranks": [0, 1], "replay": 1048576, "from": [[0, "stdout", 300]]}
-    server: frames            {"rank": 0, "stream": "stdout", "offset": 317, "size": 17}\\n + 17 bytes, any number
-    client: "finish\\n"        nothing more is being written: deliver the rest, then
-    server:                   {"end": true}, and close
+    follow   {"ranks": [0, 1], "replay": 1048576, "from": [[0, "stdout", 300]], "usage": true}
+        server: frames      {"rank": 0, "stream": "stdout", "offset": 317, "size": 17}\\n + 17 bytes, any number
+        client: "finish\\n"  nothing more is being written: deliver the rest, then
+        server:             {"end": true}, and close
+    range    {"range": [0, "stdout", 300, 65536]}: rank, stream, offset (negative: from the end), most bytes
+        server:             {"start": 300, "offset": 317, "total": 317, "size": 17}\\n + 17 bytes, and close
+    usage    {"samples": [0, 1]}: what these ranks used
+        server: frames      {"rank": 0, "stream": "usage", "size": 80}\\n + lines of `usage_file`, end, and close
 
+With `"usage": true` a follow has frames of the stream `usage` too: new lines, `"reset": true` if all before are void.
 Back-pressure is TCP's: a slow reader slows only its own connection (LOG-10). A closed connection ends everything of it.
 """
 
@@ -14,16 +20,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
-from ucloud_ray.control import tickets
+from ucloud_ray.control import log_range, tickets
 from ucloud_ray.control.log_tail import LogTail
 from ucloud_ray.control.task_spec import log_paths
+from ucloud_ray.control.usage_file import UsageTail, usage_path
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +45,7 @@ GREETING_SECONDS = 10.0
 class Source:
     rank: int
     stream: str
-    tail: LogTail
+    tail: LogTail | UsageTail
 
 
 class LogRelay:
@@ -58,9 +65,8 @@ class LogRelay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), GREETING_SECONDS)
-            sources = self._sources(json.loads(line))
-            await self._deliver(sources, reader, writer)
+            greeting = orjson.loads(await asyncio.wait_for(reader.readline(), GREETING_SECONDS))
+            await self._answer(greeting, reader, writer)
         except (tickets.BadTicket, ValueError, KeyError, TypeError, TimeoutError) as refused:
             log.info("a relay connection was refused", reason=str(refused))
         except ConnectionError:
@@ -68,30 +74,40 @@ class LogRelay:
         finally:
             writer.close()
 
-    def _sources(self, greeting: dict[str, object]) -> list[Source]:
+    async def _answer(
+        self, greeting: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         uid = tickets.check(self._key, str(greeting["ticket"]), "log")
-        ranks, replay = greeting["ranks"], greeting["replay"]
-        if not isinstance(ranks, list) or not isinstance(replay, int) or len(ranks) > MAX_RANKS:
-            raise ValueError("not a greeting")
-        begins = {(int(rank), str(stream)): int(offset) for rank, stream, offset in _list(greeting.get("from"))}
-        paths = [(int(rank), log_paths(self._logs_dir, uid, int(rank))) for rank in ranks]
-        return [
-            Source(rank, stream, LogTail(path, replay, begins.get((rank, stream))))
-            for rank, both in paths
-            for stream, path in (("stdout", both.stdout), ("stderr", both.stderr))
-        ]
+        if "range" in greeting:
+            await self._send_range(uid, greeting["range"], writer)
+        elif "samples" in greeting:
+            await self._send_samples(uid, _ranks(greeting["samples"]), writer)
+        else:
+            await self._deliver(self._sources(uid, greeting), reader, writer)
+
+    # --------------------------------------------------------------------------------------------- follow
+
+    def _sources(self, uid: str, greeting: dict[str, Any]) -> list[Source]:
+        ranks, replay = _ranks(greeting["ranks"]), int(greeting["replay"])
+        begins = {(int(rank), str(stream)): int(offset) for rank, stream, offset in greeting.get("from") or []}
+        sources = []
+        for rank in ranks:
+            both = log_paths(self._logs_dir, uid, rank)
+            for stream, path in (("stdout", both.stdout), ("stderr", both.stderr)):
+                sources.append(Source(rank, stream, LogTail(path, replay, begins.get((rank, stream)))))
+            if greeting.get("usage"):
+                sources.append(Source(rank, "usage", UsageTail(usage_path(both.stdout))))
+        return sources
 
     async def _deliver(self, sources: list[Source], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         finish = asyncio.create_task(reader.readline(), name="relay finish")
         pause = FIRST_PAUSE
         try:
-            while True:
-                last_look = finish.done()
-                if await self._pump(sources, writer):
+            while not (last_look := finish.done()) or finish.result():
+                if await _pump(sources, writer):
                     pause = FIRST_PAUSE
                 elif last_look:
-                    writer.write(b'{"end": true}\n')
-                    await writer.drain()
+                    await _end(writer)
                     return
                 else:
                     await asyncio.wait([finish], timeout=pause)
@@ -103,18 +119,51 @@ class LogRelay:
             for source in sources:
                 source.tail.close()
 
-    async def _pump(self, sources: list[Source], writer: asyncio.StreamWriter) -> bool:
-        """Send one piece of every stream that has something; whether any had."""
-        any_sent = False
-        for source in sources:
-            data = source.tail.read()
-            if data:
-                header = {"rank": source.rank, "stream": source.stream, "offset": source.tail.offset, "size": len(data)}
-                writer.write(json.dumps(header).encode() + b"\n" + data)
-                await writer.drain()
-                any_sent = True
-        return any_sent
+    # ----------------------------------------------------------------------------------------------- once
+
+    async def _send_range(self, uid: str, wanted: list[Any], writer: asyncio.StreamWriter) -> None:
+        rank, stream, offset, limit = int(wanted[0]), str(wanted[1]), int(wanted[2]), int(wanted[3])
+        both = log_paths(self._logs_dir, uid, rank)
+        path = {"stdout": both.stdout, "stderr": both.stderr}[stream]
+        found = await asyncio.to_thread(log_range.read, path, offset, limit)
+        header = {"start": found.start, "offset": found.next_offset, "total": found.total}
+        await _send(writer, header, found.data)
+
+    async def _send_samples(self, uid: str, ranks: list[int], writer: asyncio.StreamWriter) -> None:
+        for rank in ranks:
+            tail = UsageTail(usage_path(log_paths(self._logs_dir, uid, rank).stdout))
+            if data := tail.read():
+                await _send(writer, {"rank": rank, "stream": "usage"}, data)
+        await _end(writer)
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+async def _pump(sources: list[Source], writer: asyncio.StreamWriter) -> bool:
+    """Send one piece of every stream that has something; whether any had."""
+    any_sent = False
+    for source in sources:
+        data = source.tail.read()
+        if data:
+            await _send(writer, {"rank": source.rank, "stream": source.stream, **_place(source.tail)}, data)
+            any_sent = True
+    return any_sent
+
+
+def _place(tail: LogTail | UsageTail) -> dict[str, Any]:
+    return {"offset": tail.offset} if isinstance(tail, LogTail) else {"reset": tail.was_reset}
+
+
+async def _send(writer: asyncio.StreamWriter, header: dict[str, Any], data: bytes) -> None:
+    writer.write(orjson.dumps({**header, "size": len(data)}) + b"\n")
+    writer.write(data)
+    await writer.drain()
+
+
+async def _end(writer: asyncio.StreamWriter) -> None:
+    writer.write(b'{"end": true}\n')
+    await writer.drain()
+
+
+def _ranks(value: Any) -> list[int]:
+    if not isinstance(value, list) or len(value) > MAX_RANKS:
+        raise ValueError("not a greeting")
+    return [int(rank) for rank in value]

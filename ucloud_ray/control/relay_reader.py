@@ -1,40 +1,46 @@
 """Reads the output of some ranks from the relay of their machine, whatever happens to the connection.
 
 Used by `log_follow`, one reader per machine. A relay that is being restarted, moves to another port or cuts the
-connection is asked again from where we were: no gap, no duplicate (LOG-5). Text is decoded here, incrementally per rank
-and stream: invalid bytes are skipped, a character that was cut by a read comes out whole (LOG-3).
+connection is asked again from where we were: no gap, no duplicate (LOG-5). Text is decoded by `log_text`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from ucloud_ray.control.service import LogChunk, LogSource
+import orjson
+
+from ucloud_ray.control import usage_file
+from ucloud_ray.control.log_text import LogText
+from ucloud_ray.control.service import FollowItem, LogSource, Place, UsageChunk
 
 RETRY_SECONDS = 0.5
 GIVE_UP_SECONDS = 15.0
 """How long a relay is asked for the rest once the job is over: its machine may be gone for good."""
 
-Place = tuple[int, str]
-"""Rank and stream."""
+BUFFER = 512 * 1024
+"""Bytes that are taken from the network ahead of what is passed on."""
 
 
 class RelayReader:
     def __init__(
         self,
         source_now: Callable[[], Awaitable[LogSource | None]],
-        emit: Callable[[LogChunk], Awaitable[None]],
+        emit: Callable[[FollowItem], Awaitable[None]],
         over: asyncio.Event,
+        begin: Mapping[Place, int],
+        with_usage: bool,
     ) -> None:
-        """`source_now`: where the relay is at the moment, None if unknown. `over`: nothing more is being written."""
+        """`source_now`: where the relay is at the moment, None if unknown. `over`: nothing more is being written.
+        `begin`: offsets to go on from, where the caller was here before."""
         self._source_now = source_now
         self._emit = emit
         self._over = over
-        self._offsets: dict[Place, int] = {}
-        self._decoders: dict[Place, codecs.IncrementalDecoder] = {}
+        self._begin = begin
+        self._with_usage = with_usage
+        self._texts: dict[Place, LogText] = {}
 
     async def run(self) -> None:
         """Return when the relay has delivered everything, or cannot be reached any more."""
@@ -53,12 +59,12 @@ class RelayReader:
         if source is None:
             return False
         try:
-            reader, writer = await asyncio.open_connection(source.address, source.port)
+            reader, writer = await asyncio.open_connection(source.address, source.port, limit=BUFFER)
         except OSError:
             return False
         finishing = asyncio.create_task(self._finish(writer), name="follow finish")
         try:
-            writer.write(json.dumps(self._greeting(source)).encode() + b"\n")
+            writer.write(orjson.dumps(self._greeting(source)) + b"\n")
             return await self._receive(reader)
         except (OSError, ValueError, asyncio.IncompleteReadError):
             return False
@@ -67,11 +73,13 @@ class RelayReader:
             writer.close()
 
     def _greeting(self, source: LogSource) -> dict[str, object]:
+        offsets = {**self._begin, **{place: text.offset for place, text in self._texts.items()}}
         return {
             "ticket": source.ticket,
             "ranks": list(source.ranks),
             "replay": source.replay_bytes,
-            "from": [[rank, stream, offset] for (rank, stream), offset in self._offsets.items()],
+            "from": [[rank, stream, offset] for (rank, stream), offset in offsets.items() if rank in source.ranks],
+            "usage": self._with_usage,
         }
 
     async def _finish(self, writer: asyncio.StreamWriter) -> None:
@@ -79,18 +87,26 @@ class RelayReader:
         writer.write(b"finish\n")
 
     async def _receive(self, reader: asyncio.StreamReader) -> bool:
+        new_connection = True
         while header := await reader.readline():
-            frame = json.loads(header)
+            frame = orjson.loads(header)
             if frame.get("end"):
                 return True
             data = await reader.readexactly(frame["size"])
-            place = frame["rank"], frame["stream"]
-            self._offsets[place] = frame["offset"]
-            await self._decode(place, data)
+            if frame["stream"] == "usage":
+                await self._pass_usage(frame, data, new_connection)
+                new_connection = False
+            else:
+                await self._pass_text(frame, data)
         return False
 
-    async def _decode(self, place: Place, data: bytes) -> None:
-        rank, stream = place
-        decoder = self._decoders.setdefault(place, codecs.getincrementaldecoder("utf-8")(errors="ignore"))
-        if text := decoder.decode(data):
-            await self._emit(LogChunk(rank, stdout=text) if stream == "stdout" else LogChunk(rank, stderr=text))
+    async def _pass_text(self, frame: dict[str, Any], data: bytes) -> None:
+        place = frame["rank"], frame["stream"]
+        text = self._texts.setdefault(place, LogText(*place))
+        for chunk in text.chunks(data, frame["offset"] - len(data)):
+            await self._emit(chunk)
+
+    async def _pass_usage(self, frame: dict[str, Any], data: bytes, new_connection: bool) -> None:
+        """A connection that was made again begins with the whole file."""
+        samples = tuple(usage_file.parse(data))
+        await self._emit(UsageChunk(frame["rank"], samples, reset=frame["reset"] or new_connection))

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ucloud_ray.control.log_range import LogRange
+from ucloud_ray.control.usage_file import Sample
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import Backend, JobSpec, JobState
 
@@ -95,6 +97,25 @@ class LogChunk:
     rank: int
     stdout: str | None = None
     stderr: str | None = None
+    offset: int = 0
+    """Where the stream's file is to be read on after this text, in bytes: follow from here and nothing is missed or
+    comes twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChunk:
+    """New samples of what one rank uses (W15)."""
+
+    rank: int
+    samples: tuple[Sample, ...]
+    reset: bool = False
+    """What was said of this rank before is void: it comes again, thinner."""
+
+
+FollowItem = LogChunk | UsageChunk
+
+Place = tuple[int, str]
+"""Rank, and `stdout` or `stderr`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +183,23 @@ class JobService(Protocol):
 class LogFollower(Protocol):
     """Output of a job: what was written, then what is being written, until it is final and the Core knows (LOG-13)."""
 
-    def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
-        """An unknown job ends at once with nothing (11.4). Closing the iterator lets go of everything (LOG-12)."""
+    def follow(
+        self, ref: JobRef, begin: Mapping[Place, int] | None = None, with_usage: bool = False
+    ) -> AsyncIterator[FollowItem]:
+        """An unknown job ends at once with nothing (11.4). Closing the iterator lets go of everything (LOG-12).
+
+        `begin`: offsets of streams whose past the caller knows. `with_usage`: samples of usage come in between.
+        """
+        ...
+
+
+class LogReader(Protocol):
+    """Parts of what a job wrote and used, once."""
+
+    async def read(self, ref: JobRef, place: Place, offset: int, limit: int) -> LogRange:
+        """Raises `NotFound` for an unknown job or rank, `NotReady` while its machine does not answer."""
+        ...
+
+    async def usage(self, ref: JobRef) -> Mapping[int, Sequence[Sample]]:
+        """By rank, oldest first; ranks whose machine does not answer are left out. Raises `NotFound`."""
         ...

@@ -206,7 +206,7 @@ async def test_a_follower_that_leaves_in_a_flood_leaves_nothing_behind(rig: Rig,
     before = asyncio.all_tasks()
     chunks = RelayFollower(life.requests).follow(ref("41"))
     await anext(chunks)
-    await rig.until(lambda: chunks.ag_frame.f_locals["chunks"].full(), "the queue to be full")
+    await rig.until(lambda: chunks.ag_frame.f_locals["work"].chunks.full(), "the queue to be full")
     await asyncio.wait_for(chunks.aclose(), 5)
     await rig.until(lambda: not _following(before), "everything of the follow to be over")
 
