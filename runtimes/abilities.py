@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from runtimes.types import ExitResult, FoundTask, TaskHandle
+from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId
 
 
 @runtime_checkable
@@ -23,4 +23,25 @@ class TellsQuickEnds(Protocol):
 
     async def ended_within(self, handle: TaskHandle, seconds: float) -> ExitResult | None:
         """How the task ended, if it did so within that time; None otherwise, also when that cannot be told."""
+        ...
+
+
+@runtime_checkable
+class TellsProgress(Protocol):
+    """Can say what takes a start so long."""
+
+    def progress(self, id: TaskId) -> Progress | None:
+        """What `prepare` of this task is waiting for; None when there is nothing worth telling. Never waits itself."""
+        ...
+
+
+@runtime_checkable
+class SetsHosts(Protocol):
+    """Has tasks with a hosts file of their own, which can be changed while they run (ENV-43, ENV-48)."""
+
+    async def set_hosts(self, id: TaskId, hosts: Mapping[str, str]) -> None:
+        """Replace the names and addresses that the task knows beside its own (`TaskSpec.hosts`), whole.
+
+        Raises `errors.TaskNotFound`, `errors.RuntimeUnavailable`.
+        """
         ...

@@ -11,21 +11,26 @@ import asyncio
 import hashlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
 
 from runtimes import registry
 from runtimes.driver import Driver
+from runtimes.network.names import Names
+from runtimes.network.node_network import NodeNetwork
 from runtimes.settings import DockerSettings, NativeSettings, RuntimeSettings, ScriptedSettings
 from ucloud_ray import __version__, garbage, telemetry
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
+from ucloud_ray.control.fabric import METADATA, Ground
 from ucloud_ray.control.log_follow import RelayFollower
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
@@ -142,6 +147,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             patience=Patience(host_grace=settings.policy.node_loss_grace_seconds),
             log_replay_bytes=settings.policy.log_replay_bytes,
             relay_key=relay_key,
+            ground=_ground(settings),
         )
     )
     await cluster.start(relay_key)
@@ -180,11 +186,43 @@ def _task_factory(settings: Settings) -> TaskFactory:
     return TaskFactory(
         provider_id=settings.provider.id,
         drives=Drives(settings.drives, homes),
-        logs_dir=settings.data_dir / "logs",
+        logs_dir=settings.state_of("{host}") / "logs",
         pids_limit=settings.policy.pids_limit,
         open_files_limit=settings.policy.open_files_limit,
         job_user=(JOB_UID, JOB_UID) if os.geteuid() == 0 else None,
     )
+
+
+# ------------------------------------------------------------------------------------------------------ network
+
+
+def _ground(settings: Settings) -> Ground:
+    """What of the configuration shapes every machine's network (D14)."""
+    name = network_name(settings)
+    denied = (*METADATA, *_addresses_of_store(settings.store_url))
+    return Ground(name, 1 + int(name[1:], 16) % 0xFFFFFE, settings.network, denied)
+
+
+def network_name(settings: Settings) -> str:
+    """The same on all machines and for ever, and another one for each installation on a machine."""
+    return "u" + hashlib.sha256(f"{settings.provider.id} {settings.data_dir}".encode()).hexdigest()[:7]
+
+
+def _docker_network(settings: Settings) -> str:
+    return Names(network_name(settings)).docker if settings.network.mode == "bridge" else "none"
+
+
+def _addresses_of_store(url: str) -> list[str]:
+    """Of the database's machine, which no job may reach (ENV-44); looked up once, when the supervisor starts."""
+    host = urlsplit(url).hostname
+    if host is None:
+        return []
+    try:
+        found = socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError as problem:
+        log.warning("the database's machine is not known by name and is not kept from jobs", problem=str(problem))
+        return []
+    return sorted({str(address[0]) for *_, address in found})
 
 
 # ------------------------------------------------------------------------------------------------------ drivers
@@ -195,25 +233,27 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
 
     return ClusterSettings(
         namespace=settings.ray.namespace,
-        logs_dir=settings.data_dir / "logs",
+        logs_dir=settings.state_of("{host}") / "logs",
         drivers=("docker", "native"),
-        driver_of=partial(make_driver, runtime_settings(settings)),
+        driver_of=partial(make_driver, settings),
+        network_of=NodeNetwork if settings.network.mode == "bridge" else None,
+        network_name=network_name(settings),
         replicas_per_actor=settings.policy.replicas_per_actor,
         warm_replica_actors=settings.policy.warm_replica_actors,
     )
 
 
-def runtime_settings(settings: Settings) -> RuntimeSettings:
-    tasks = settings.data_dir / "tasks"
+def runtime_settings(settings: Settings, host: str) -> RuntimeSettings:
+    tasks = settings.state_of(host) / "tasks"
     return RuntimeSettings(
         native=NativeSettings(tasks / "native"),
-        docker=DockerSettings(tasks / "docker"),
+        docker=DockerSettings(tasks / "docker", network=_docker_network(settings)),
         scripted=ScriptedSettings(tasks / "scripted"),
     )
 
 
-def make_driver(settings: RuntimeSettings, name: str) -> Driver:
-    return registry.create(name, settings)
+def make_driver(settings: Settings, host: str, name: str) -> Driver:
+    return registry.create(name, runtime_settings(settings, host))
 
 
 # ------------------------------------------------------------------------------------------------ orchestrator
@@ -240,7 +280,8 @@ async def _orchestrator(settings: Settings) -> None:
 
 def _absolute(settings: Settings) -> Settings:
     """Actors run in other working directories."""
-    return replace(settings, data_dir=settings.data_dir.resolve())
+    node_dir = settings.node_dir and settings.node_dir.absolute()
+    return replace(settings, data_dir=settings.data_dir.resolve(), node_dir=node_dir)
 
 
 def _fingerprint(settings: Settings) -> str:

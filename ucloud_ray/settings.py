@@ -60,9 +60,27 @@ class ProductSettings:
     cpu_model: str = ""
     memory_model: str = ""
     gpu_model: str = ""
+    gpu_type: Literal["nvidia", "amd"] = "nvidia"
+    """Whose devices the GPUs are."""
+    custom_runtime: str | None = None
+    """Docker runtime for containers on this product, as the daemon knows it; None: the daemon's default."""
+    fraction: float = 1.0
+    """The share of `cpu` that a replica really gets (SCH-2); does not count with GPUs."""
+    priority: int = 0
+    """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
     free_to_use: bool = False
     backends: Mapping[str, Mapping[str, bool]] | None = None
     """`docker`, `native`, `virtualMachine` to feature flags; None: whatever works on the nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class CategorySettings:
+    """What a machine keeps for its own system of every category that it sells by its hardware (SCH-5, SCH-7)."""
+
+    system_reserved_cpu_millis: int = 500
+    """Thousandths of a core."""
+    system_reserved_cpu_millis_per_core: int | None = None
+    """In place of it: for each core of the largest product of the category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +96,10 @@ class NodeSettings:
     """`host`: shell pattern on our host name."""
     categories: tuple[str, ...] = ()
     capacity: Mapping[str, CapacitySettings] = field(default_factory=dict)
-    """Category to what a matching machine sells; may exceed the hardware. Default: the hardware."""
+    """Category to what a matching machine sells; may exceed the hardware. Default: the hardware, less what the system
+    keeps for itself."""
+    system_reserved_memory_bytes: int = 0
+    """What such a machine keeps of its memory (SCH-7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +184,8 @@ class PolicySettings:
     """How long a transient pull error is retried (ENV-55)."""
     starvation_age_seconds: float = 3600.0
     """A job that waited longer keeps room free for itself (SCH-10)."""
+    orphan_grace_seconds: float = 300.0
+    """How long a task that belongs to no job is left alone, from when it was first seen (ENV-59)."""
     log_max_bytes: int = 64 * 1024 * 1024
     """How much of a log we keep that its user deleted, per rank and stream; the oldest half goes first (LOG-16)."""
     follow_channels: bool = True
@@ -178,6 +201,8 @@ class Settings:
     """SQLAlchemy URL; `sqlite:///<dataDir>/jobs.db` when None."""
     ray: RaySettings = field(default_factory=RaySettings)
     products: tuple[ProductSettings, ...] = ()
+    categories: Mapping[str, CategorySettings] = field(default_factory=dict)
+    """Options of a category, by its name."""
     nodes: tuple[NodeSettings, ...] = ()
     drives: tuple[DriveSettings, ...] = ()
     registries: tuple[RegistrySettings, ...] = ()
@@ -187,6 +212,15 @@ class Settings:
     machine. `<dataDir>` when None."""
     policy: PolicySettings = field(default_factory=PolicySettings)
 
+    def state_of(self, host: str) -> Path:
+        """Folder of that machine's own state."""
+        return of_host(self.node_dir or self.data_dir, host)
+
     @property
     def store_url(self) -> str:
         return self.store or f"sqlite:///{self.data_dir.resolve() / 'jobs.db'}"
+
+
+def of_host(folder: Path, host: str) -> Path:
+    """A folder that may be another one on each machine: `{host}` in it stands for the machine."""
+    return Path(str(folder).replace("{host}", host))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from runtimes.driver import Driver
 from runtimes.errors import ImageUnavailable
+from runtimes.network.plan import NetworkPlan
 from runtimes.scripted.driver import ScriptedDriver
 from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
@@ -56,6 +57,12 @@ class Host:
     capacity: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: {CATEGORY: CAPACITY})
     backends: frozenset[Backend] = frozenset(Backend)
     relay: tuple[str, int] | None = None
+    address: str = "127.0.0.1"
+    networked: bool = True
+    plans: list[NetworkPlan] = field(default_factory=list)
+    """Those that were put in force there; emptied by a restart of the machine."""
+    names: dict[TaskId, dict[str, str]] = field(default_factory=dict)
+    """What running tasks were told of others, the newest of each."""
     here: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -73,7 +80,17 @@ class Host:
         return TaskDesk(lambda _: driver, launch_seconds=0.05)
 
     def node(self) -> Node:
-        return Node(self.name, "127.0.0.1", self.here.is_set(), self.backends, self.capacity, {}, self.relay)
+        return Node(
+            self.name,
+            self.address,
+            self.here.is_set(),
+            self.backends,
+            self.capacity,
+            {},
+            self.relay,
+            networked=self.networked,
+            network=self.plans[-1].digest if self.plans else None,
+        )
 
 
 class Machines:
@@ -195,6 +212,19 @@ class LocalCluster:
     async def destroy(self, host: str, backend: Backend, id: TaskId) -> None:
         await self._enter("destroy", host, id)
         await self._on(host, lambda desk: desk.destroy("scripted", id))
+
+    async def apply_network(self, host: str, plan: NetworkPlan) -> None:
+        """Not among the calls: a machine gets its first plan when it is seen, whatever the jobs."""
+        await self._enter("apply_network", record=False)
+        machine = self.machines.hosts[host]
+        if machine.gone.is_set():
+            raise HostGone(f"{host} is not in the cluster at the moment")
+        machine.plans.append(plan)
+
+    async def set_hosts(self, host: str, backend: Backend, id: TaskId, hosts: Mapping[str, str]) -> None:
+        await self._enter("set_hosts", host, id, dict(hosts))
+        await self._on(host, lambda desk: desk.recover("scripted", id))  # raises if there is none
+        self.machines.hosts[host].names[id] = dict(hosts)
 
     # -------------------------------------------------------------------------------------------- internal
 

@@ -1,4 +1,4 @@
-"""The node agent: one actor per machine that tells what can run there and serves its log relay (D8).
+"""The node agent: one actor per machine. It tells what can run there, sets up the network (D14), serves the logs (D8).
 
 Made by the supervisor for every machine with our label. Zero CPU in Ray's books; killing it costs followers their
 connection and nothing else.
@@ -7,15 +7,23 @@ connection and nothing else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import socket
 from dataclasses import dataclass
-from pathlib import Path
 
+import psutil
 import ray
+import structlog
 
-from runtimes.driver import Driver
+from runtimes.errors import DriverError, RuntimeUnavailable
+from runtimes.network.plan import NetworkPlan
 from runtimes.types import Capabilities
+from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.control.relay import LogRelay
+from ucloud_ray.settings import of_host
+
+log = structlog.get_logger(__name__)
+
+NO_NETWORK = Capabilities(available=False, reason="The network of containers is switched off: network.mode is none.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +32,57 @@ class Described:
 
     drivers: dict[str, Capabilities]
     relay: tuple[str, int]
+    network: Capabilities
+    """Whether containers can have a network here (D14)."""
+    network_plan: str | None
+    """Digest of the plan that is in force."""
+    addresses: tuple[str, ...]
+    """Every IPv4 address of the machine but loopback."""
 
 
 class NodeAgent:
     async def __init__(  # type: ignore[misc]  # Ray awaits the constructor of an asyncio actor
-        self, drivers: tuple[str, ...], driver_of: Callable[[str], Driver], logs_dir: Path, relay_key: bytes
+        self, host: str, settings: ClusterSettings, relay_key: bytes
     ) -> None:
-        self._drivers = {name: driver_of(name) for name in drivers}
+        self._drivers = {name: settings.driver_of(host, name) for name in settings.drivers}
+        self._network = settings.network_of() if settings.network_of else None
+        self._network_name = settings.network_name
         self._address = ray.util.get_node_ip_address()
-        self._relay = LogRelay(logs_dir, relay_key)
+        self._relay = LogRelay(of_host(settings.logs_dir, host), relay_key)
         self._port = await self._relay.start(self._address)
 
     async def describe(self) -> Described:
         """Try every driver (`Driver.capabilities` never raises)."""
-        answers = await asyncio.gather(*(driver.capabilities() for driver in self._drivers.values()))
-        return Described(dict(zip(self._drivers, answers, strict=True)), (self._address, self._port))
+        network, *answers = await asyncio.gather(
+            self._try_network(), *(driver.capabilities() for driver in self._drivers.values())
+        )
+        return Described(
+            dict(zip(self._drivers, answers, strict=True)),
+            (self._address, self._port),
+            network,
+            await self._network_plan() if network.available else None,
+            _own_addresses(),
+        )
+
+    async def apply_network(self, plan: NetworkPlan) -> None:
+        """Raises driver errors."""
+        if self._network is None:
+            raise RuntimeUnavailable(NO_NETWORK.reason)
+        await self._network.apply(plan)
+
+    async def _try_network(self) -> Capabilities:
+        return NO_NETWORK if self._network is None else await self._network.possible()
+
+    async def _network_plan(self) -> str | None:
+        """What the kernel says, not what we remember: somebody else may have changed it."""
+        try:
+            return None if self._network is None else await self._network.recall(self._network_name)
+        except DriverError as problem:
+            log.warning("the rules in force cannot be read", problem=str(problem))
+            return None
+
+
+def _own_addresses() -> tuple[str, ...]:
+    found = (address for addresses in psutil.net_if_addrs().values() for address in addresses)
+    texts = {address.address for address in found if address.family is socket.AF_INET}
+    return tuple(sorted(text for text in texts if not text.startswith("127.")))

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runtimes.driver import Driver
+from runtimes.network.plan import NetworkPlan
+from runtimes.types import Capabilities
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.domain.job import Backend
@@ -19,15 +21,34 @@ if TYPE_CHECKING:
     from ucloud_ray.cluster.ray_cluster import RayCluster
 
 
+class MachineNetwork(Protocol):
+    """`runtimes.network.node_network.NodeNetwork`."""
+
+    @property
+    def applied(self) -> str | None: ...
+
+    async def possible(self) -> Capabilities: ...
+
+    async def apply(self, plan: NetworkPlan) -> None: ...
+
+    async def recall(self, name: str) -> str | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
     """What the cluster side needs to know."""
 
     namespace: str
     logs_dir: Path
+    """Of the private logs; `{host}` stands for the machine (`settings.of_host`)."""
     drivers: tuple[str, ...]
     """Drivers that every machine is asked for, by name."""
-    driver_of: Callable[[str], Driver]
+    driver_of: Callable[[str, str], Driver]
+    """The driver of that name, for the machine of that name."""
+    network_of: Callable[[], MachineNetwork] | None = None
+    """What sets up the network of the machine that it is called on; None: no machine has one."""
+    network_name: str = ""
+    """`NetworkPlan.name`."""
     replicas_per_actor: int = 1
     warm_replica_actors: int = 4
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import ray
 import structlog
 
+from runtimes.network.plan import NetworkPlan
 from ucloud_ray.cluster import calls, names
 from ucloud_ray.cluster.agent import Described, NodeAgent
 from ucloud_ray.cluster.factories import ClusterSettings
-from ucloud_ray.control.ports import ClusterUnavailable, Node
+from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node
 from ucloud_ray.domain.job import Backend
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ DESCRIBE_EVERY = 5
 """Rounds between two questions to an agent."""
 
 DESCRIBE_SECONDS = 10.0
+APPLY_SECONDS = 30.0
 FIRST_PICTURE_SECONDS = 20.0
 
 
@@ -38,6 +41,8 @@ class Nodes:
         self._described: dict[str, Described] = {}
         self._agents: dict[str, Any] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._applying: dict[str, int] = {}
+        """How often a plan was sent to each machine."""
         self._gone: dict[str, asyncio.Future[None]] = {}
         self._answers = True
 
@@ -103,12 +108,25 @@ class Nodes:
                 future.set_result(None)
             self._host_lost(host)
 
+    async def apply_network(self, host: str, plan: NetworkPlan) -> None:
+        """Raises driver errors, `ClusterUnavailable`, `HostGone`."""
+        if host not in self._raylets:
+            raise HostGone(f"{host} is not in the cluster at the moment")
+        agent = self._agents.get(host) or self._agent(host)
+        self._applying[host] = self._applying.get(host, 0) + 1
+        await calls.answer(
+            agent.apply_network.remote(plan), gone=self.gone(host), timeout=APPLY_SECONDS, what=f"the network of {host}"
+        )
+        if (described := self._described.get(host)) is not None:
+            self._described[host] = replace(described, network_plan=plan.digest)
+
     def _ask(self, host: str) -> None:
         task = asyncio.create_task(self._describe(host), name=f"describe {host}")
         self._asking[host] = task
         task.add_done_callback(lambda _: self._asking.pop(host, None))
 
     async def _describe(self, host: str) -> None:
+        applying = self._applying.get(host, 0)
         try:
             agent = self._agents.get(host) or self._agent(host)
             described = await calls.answer(
@@ -119,6 +137,9 @@ class Nodes:
             self._described.pop(host, None)
         else:
             self._agents[host] = agent
+            if applying != self._applying.get(host, 0) and host in self._described:
+                # It was asked before a plan was put in force that we know of.
+                described = replace(described, network_plan=self._described[host].network_plan)
             self._described[host] = described
 
     def _agent(self, host: str) -> Any:
@@ -136,7 +157,7 @@ class Nodes:
                 max_concurrency=1000,
                 label_selector={names.HOST_LABEL: host},
             )
-            .remote(self._settings.drivers, self._settings.driver_of, self._settings.logs_dir, self._relay_key)
+            .remote(host, self._settings, self._relay_key)
         )
 
     def _node(self, host: str) -> Node:
@@ -150,6 +171,10 @@ class Nodes:
             capacity=names.capacity(raylet["Resources"]),
             problems=problems,
             relay=described.relay if described else None,
+            described=described is not None,
+            networked=described is not None and described.network.available,
+            network=described.network_plan if described else None,
+            own_addresses=described.addresses if described else (),
         )
 
     def _abilities(self, described: Described | None) -> tuple[frozenset[Backend], dict[str, str]]:
@@ -157,4 +182,5 @@ class Nodes:
             return frozenset(), {"agent": "the machine has not described itself yet"}
         works = {name for name, answer in described.drivers.items() if answer.available}
         able = frozenset(b for b, driver in self._settings.driver_for_backend if driver in works)
-        return able, {name: a.reason for name, a in described.drivers.items() if not a.available}
+        answers = described.drivers | {"network": described.network}
+        return able, {name: answer.reason for name, answer in answers.items() if not answer.available}

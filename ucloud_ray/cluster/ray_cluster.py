@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from runtimes.network.plan import NetworkPlan
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.cluster import calls
 from ucloud_ray.cluster.factories import ClusterSettings
@@ -22,6 +23,7 @@ from ucloud_ray.domain.job import Backend
 Result = TypeVar("Result")
 
 DESTROY_SECONDS = 60.0
+HOSTS_SECONDS = 20.0
 WARM_SECONDS = 5.0
 
 
@@ -89,6 +91,14 @@ class RayCluster:
         reference = actor.destroy.remote(self._settings.driver(backend), id)
         await self._answer(host, reference, "the clean-up", timeout=DESTROY_SECONDS)
         self._pool.give_back(id)
+
+    async def apply_network(self, host: str, plan: NetworkPlan) -> None:
+        await self._known.apply_network(host, plan)
+
+    async def set_hosts(self, host: str, backend: Backend, id: TaskId, hosts: Mapping[str, str]) -> None:
+        actor = await self._actor(host, id)
+        reference = actor.set_hosts.remote(self._settings.driver(backend), id, hosts)
+        await self._answer(host, reference, "changing the hosts file", timeout=HOSTS_SECONDS)
 
     @property
     def _known(self) -> Nodes:

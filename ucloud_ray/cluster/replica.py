@@ -8,8 +8,9 @@ makes it again under the same name, and every call carries all it needs.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import ray
 
@@ -23,9 +24,9 @@ CONCURRENCY = 10_000
 
 
 class ReplicaActor:
-    def __init__(self, host: str, driver_of: Callable[[str], Driver]) -> None:
+    def __init__(self, host: str, driver_of: Callable[[str, str], Driver]) -> None:
         self._host = host
-        self._desk = TaskDesk(driver_of)
+        self._desk = TaskDesk(partial(driver_of, host))
 
     async def hello(self) -> tuple[str, frozenset[TaskId]]:
         """Our host and the tasks that are served here."""
@@ -45,6 +46,9 @@ class ReplicaActor:
 
     async def destroy(self, driver: str, id: TaskId) -> None:
         await self._desk.destroy(driver, id)
+
+    async def set_hosts(self, driver: str, id: TaskId, hosts: Mapping[str, str]) -> None:
+        await self._desk.set_hosts(driver, id, hosts)
 
     async def pid(self) -> int:
         return os.getpid()

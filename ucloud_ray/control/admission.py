@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ucloud_ray.control.addresses import needs_network
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.scheduler import could_ever_fit
 from ucloud_ray.control.service import NewJob
@@ -117,9 +118,14 @@ class Admission:
         offers = self._parts.offers
         if offers.machine(machine.product) is None:
             raise BadRequest(f"The machine type {machine.product.id} is not offered by this provider.")
-        if not offers.backend_support(machine.product, new.spec.backend, ledger).enabled:
-            kind = new.spec.backend.value.lower().replace("_", " ")
+        support = offers.backend_support(machine.product, new.spec.backend, ledger)
+        kind = new.spec.backend.value.lower().replace("_", " ")
+        if not support.enabled:
             raise BadRequest(f"The machine type {machine.product.id} does not run {kind} applications at the moment.")
+        if needs_network(new.spec) and not offers.has_network(machine.product, ledger):
+            raise BadRequest("The machines have no network for containers at the moment. Ask for one node alone.")
+        if new.spec.launch.peers and not support.peers:
+            raise BadRequest(f"The machine type {machine.product.id} cannot connect {kind} jobs with each other.")
         if not could_ever_fit(ledger, machine, new.spec.replicas):
             raise BadRequest(
                 f"The job needs {new.spec.replicas} x {machine.product.id}, more than this provider has. "

@@ -17,7 +17,7 @@ from ucloud_ray.domain.products import GIGABYTE, queue_status, total
 from ucloud_ray.settings import ProductSettings
 
 SUPPORTED: Mapping[Backend, BackendSupport] = {
-    Backend.DOCKER: BackendSupport(enabled=True, logs=True, time_extension=True, utilization=True),
+    Backend.DOCKER: BackendSupport(enabled=True, logs=True, peers=True, time_extension=True, utilization=True),
     Backend.NATIVE: BackendSupport(enabled=True, logs=True, time_extension=True, utilization=True),
     Backend.VIRTUAL_MACHINE: BackendSupport(),
 }
@@ -59,7 +59,12 @@ class Offers:
         nodes = (node for node in ledger.nodes if node.alive and product.category in node.capacity)
         if product not in self._products or not any(backend in node.backends for node in nodes):
             return BackendSupport()
-        return _configured(self._products[product], backend)
+        support = _configured(self._products[product], backend)
+        return support if self.has_network(product, ledger) else replace(support, peers=False)
+
+    def has_network(self, product: ProductId, ledger: Ledger) -> bool:
+        """Whether containers can talk to each other on any machine that sells the product (D14)."""
+        return any(node.alive and product.category in node.capacity and ledger.connects(node) for node in ledger.nodes)
 
     def sold(self, product: ProductId, backend: Backend) -> BackendSupport:
         """What goes with the product as configured, whether or not a machine can run it at this moment: a job that

@@ -19,12 +19,14 @@ from runtimes import errors as driver_errors
 from runtimes.types import ExitResult, TaskHandle, TaskId
 from ucloud_ray.control import handles
 from ucloud_ray.control.absences import Absences
+from ucloud_ray.control.addresses import Given as Address
 from ucloud_ray.control.drives import JobFolder, make_job_folder
 from ucloud_ray.control.errors import Refused
+from ucloud_ray.control.fabric_keeper import FabricKeeper
 from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone, Started
 from ucloud_ray.control.scheduler import Scheduler
 from ucloud_ray.control.task_spec import TaskFactory, task_id
-from ucloud_ray.domain import effects, events, lifecycle
+from ucloud_ray.domain import effects, events, lifecycle, texts
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Exit, Job
 
@@ -59,6 +61,7 @@ class Performer:
         cluster: Cluster,
         scheduler: Scheduler,
         tasks: TaskFactory,
+        fabric: FabricKeeper,
         post: Callable[[JobUid, events.Event], None],
         live: Callable[[JobUid], Job | None],
         patience: Patience,
@@ -66,12 +69,14 @@ class Performer:
         self._cluster = cluster
         self._scheduler = scheduler
         self._tasks = tasks
+        self._fabric = fabric
         self._post = post
         self._live = live
         self._patience = patience
         self._absences = Absences(stale_after=2 * patience.retry_most)
         self._closed = False
         self._running: dict[JobUid, dict[Key, asyncio.Task[None]]] = {}
+        self._collecting: set[asyncio.Task[None]] = set()
 
     def perform(self, job: Job, effect: effects.Effect) -> None:
         match effect:
@@ -98,6 +103,8 @@ class Performer:
         self._closed = True
         for uid in list(self._running):
             self.forget(uid)
+        for work in self._collecting:
+            work.cancel()
 
     # ------------------------------------------------------------------------------------------------- effects
 
@@ -118,13 +125,22 @@ class Performer:
         await _make_folder(folder)
         if job.output_folder != folder.ucloud_path:
             self._post(job.uid, events.FolderReady(folder.ucloud_path))
-        spec = self._tasks.build(job, effect.rank)
+        await self._connect(job, effect)
+        spec = self._tasks.build(job, effect.rank, self._fabric.names(job, effect.rank))
         return await self._insist(
             effect.host,
             lambda: self._cluster.prepare_and_start(effect.host, job.spec.backend, spec),
             unknown=(*UNKNOWN, driver_errors.NameTaken),
             at_most=self._patience.start,
         )
+
+    async def _connect(self, job: Job, effect: effects.StartReplica) -> None:
+        """Whoever it may talk to must be reachable when it starts (D14)."""
+        if effect.rank == 0:
+            for peer in self._fabric.missing(job):
+                text = texts.peer_missing(peer.hostname, peer.job_id)
+                self._post(job.uid, events.Noted(text, effect.incarnation))
+        await self._insist(effect.host, lambda: self._fabric.ready(job, effect.host), at_most=self._patience.start)
 
     async def _watch(self, job: Job, effect: effects.WatchReplica) -> None:
         handle = handles.from_json(effect.handle)
@@ -172,12 +188,10 @@ class Performer:
 
     async def _clean(self, job: Job, effect: effects.CleanUp) -> None:
         self._scheduler.withdraw(job.uid)
-        await asyncio.gather(
-            *(
-                self._destroy(job, host, task_id(job, rank, effect.incarnation))
-                for rank, host in enumerate(effect.hosts)
-            )
-        )
+        tasks = [(host, task_id(job, rank, effect.incarnation)) for rank, host in enumerate(effect.hosts)]
+        _, *gone = await asyncio.gather(self._fabric.revoke(job), *(self._destroy(job, *task) for task in tasks))
+        if left := [task for task, is_gone in zip(tasks, gone, strict=True) if not is_gone]:
+            self._collect_later(job, left)
         await self._release(job, effect.incarnation)
         self._post(job.uid, events.CleanedUp(effect.incarnation))
 
@@ -192,11 +206,29 @@ class Performer:
                 self._scheduler.released(job.uid)
                 return
 
-    async def _destroy(self, job: Job, host: str, id: TaskId) -> None:
+    async def _destroy(self, job: Job, host: str, id: TaskId) -> bool:
+        """Whether it is gone for sure."""
         try:
             await self._insist(host, lambda: self._cluster.destroy(host, job.spec.backend, id))
         except Given:
             log.warning("a machine is gone; its leftovers are collected when it returns", host=host, task=id.name)
+            return False
+        return True
+
+    def _collect_later(self, job: Job, tasks: list[tuple[str, TaskId]]) -> None:
+        """On machines that were given up something may live on: its addresses stay taken until it is gone."""
+        given = self._scheduler.addresses.give_back(job.uid, keep=frozenset(host for host, _ in tasks))
+        work = asyncio.create_task(self._collect(job, tasks, given), name=f"leftovers of {job.id}")
+        self._collecting.add(work)
+        work.add_done_callback(self._collecting.discard)
+
+    async def _collect(self, job: Job, tasks: list[tuple[str, TaskId]], given: list[Address]) -> None:
+        for task in tasks:
+            gone = False
+            while not gone:
+                await asyncio.sleep(self._patience.retry_most)
+                gone = await self._destroy(job, *task)
+        self._scheduler.addresses.free(given)
 
     # ---------------------------------------------------------------------------------------------- persistence
 

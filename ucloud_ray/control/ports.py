@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, FoundTask, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Backend, Job, Machine
@@ -99,6 +99,14 @@ class JobStore(Protocol):
         """0, 1, 2, ... in the order of the first calls; the same for ever, and no other machine's (D14)."""
         ...
 
+    async def drains(self) -> Mapping[str, str]:
+        """Machines that take no new replicas, and the operator's message (SCH-15)."""
+        ...
+
+    async def set_drain(self, host: str, message: str | None) -> None:
+        """Drain a machine; None: it takes replicas again."""
+        ...
+
     async def close(self) -> None: ...
 
 
@@ -148,10 +156,14 @@ class Node:
     """Backend (or topic) to why it is not available there."""
     relay: tuple[str, int] | None = None
     """Address and port of its log relay; None while its agent does not answer."""
+    described: bool = True
+    """Whether its agent has told what works there."""
     networked: bool = False
     """Whether containers can have a network there (D14); `problems["network"]` says why not."""
     network: str | None = None
-    """Digest of the network plan that is in force there (`fabric.digest`); None: none is, or nobody knows."""
+    """Digest of the network plan that is in force there (`NetworkPlan.digest`); None: none is, or nobody knows."""
+    gpus: tuple[str, ...] = ()
+    """Names of its devices, as its drivers take them (ENV-38)."""
     own_addresses: tuple[str, ...] = ()
     """Every address of the machine itself, which containers must not reach (ENV-44)."""
 
@@ -216,6 +228,10 @@ class Cluster(Protocol):
     async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None: ...
 
     async def destroy(self, host: str, backend: Backend, id: TaskId) -> None: ...
+
+    async def list_tasks(self, host: str, provider_id: str) -> list[tuple[Backend, FoundTask]]:
+        """Every task of ours that exists on that machine, running or ended, by what can run there now (ENV-59)."""
+        ...
 
     async def apply_network(self, host: str, plan: NetworkPlan) -> None:
         """Put the plan in force on that machine; `Node.network` is its digest afterwards."""

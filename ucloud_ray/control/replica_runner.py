@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runtimes import errors, logfiles
-from runtimes.abilities import TellsQuickEnds
+from runtimes.abilities import SetsHosts, TellsQuickEnds
 from runtimes.driver import Driver
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
@@ -109,6 +109,12 @@ class TaskDesk:
             await asyncio.wait([starting], timeout=self._launch_seconds)
         starting.cancel()
         await asyncio.wait([starting])
+
+    async def set_hosts(self, driver: str, id: TaskId, hosts: Mapping[str, str]) -> None:
+        """A driver whose tasks have no hosts file of their own has nothing to do."""
+        its_driver = self._driver(driver)
+        if isinstance(its_driver, SetsHosts):
+            await its_driver.set_hosts(id, hosts)
 
     async def close(self) -> None:
         for driver in self._drivers.values():

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
+from ucloud_ray.control.addresses import Addresses
 from ucloud_ray.control.engine import Engine
+from ucloud_ray.control.fabric import Ground
+from ucloud_ray.control.fabric_keeper import FabricKeeper
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience, Performer
 from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, JobStore, PlacementRequest, Updates
@@ -48,19 +51,22 @@ class Parts:
     patience: Patience
     log_replay_bytes: int
     relay_key: bytes
+    ground: Ground = field(default_factory=Ground)
 
 
 class Supervisor:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.engine = Engine(parts.store, parts.updates, parts.clock)
-        self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post)
+        addresses = Addresses(parts.ground.network, parts.store.machine_number)
+        self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post, addresses)
+        self.fabric = FabricKeeper(parts.cluster, addresses, parts.ground, parts.patience.host_grace)
         self.timers = Timers(parts.clock, self.engine.post)
         self.versions = Versions()
         self._performer = Performer(
-            parts.cluster, self.scheduler, parts.tasks, self.engine.post, self.engine.live, parts.patience
+            parts.cluster, self.scheduler, parts.tasks, self.fabric, self.engine.post, self.engine.live, parts.patience
         )
-        self.engine.connect(self._performer, (self.timers.update, self._note))
+        self.engine.connect(self._performer, (self.timers.update, self._note, self.fabric.note))
         self.ready = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
 
@@ -69,6 +75,8 @@ class Supervisor:
         jobs = await self.parts.store.active_jobs()
         for job in jobs:
             self.engine.load(job)
+            await self.scheduler.addresses.adopt(job)
+            self.fabric.note(job)
             if not isinstance(job.phase, Queued | Suspended | Final) and job.ranks:
                 self.scheduler.adopt(job)
         await self.scheduler.look()
@@ -80,6 +88,7 @@ class Supervisor:
         self.timers.fire()
         self.ready.set()
         self._run(self.timers.run(), "timers")
+        self._run(self.fabric.run(), "fabric")
         log.info("ready", jobs=len(jobs))
 
     async def close(self) -> None:
@@ -89,6 +98,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         self._performer.close()
+        await self.fabric.close()
         await self.engine.close()
 
     def forget(self, uid: JobUid) -> None:

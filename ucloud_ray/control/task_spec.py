@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.domain.invocation import final_argv, final_environment
 from ucloud_ray.domain.job import Backend, Job, Machine
+from ucloud_ray.settings import of_host
 
 LABEL_JOB = "ucloud-ray/job"
 LABEL_RANK = "ucloud-ray/rank"
@@ -23,13 +25,17 @@ class TaskFactory:
     provider_id: str
     drives: Drives
     logs_dir: Path
+    """Of the private logs; `{host}` stands for the machine (`settings.of_host`)."""
     pids_limit: int
     open_files_limit: int
     job_user: tuple[int, int] | None
     """uid and gid of workloads (ENV-34); None where we may not change users."""
 
-    def build(self, job: Job, rank: int) -> TaskSpec:
-        """Raises `BadRequest` if a file of the job cannot be found any more (ENV-15)."""
+    def build(self, job: Job, rank: int, hosts: Mapping[str, str] | None = None) -> TaskSpec:
+        """`hosts`: whom the rank can talk to, by name (`fabric_keeper`).
+
+        Raises `BadRequest` if a file of the job cannot be found any more (ENV-15).
+        """
         folder = self.drives.job_folder(job)
         environment = final_environment(job.spec.launch, provider_variables(job, rank))
         return TaskSpec(
@@ -38,9 +44,11 @@ class TaskFactory:
             argv=final_argv(job.spec.launch, environment),
             environment=environment,
             job_folder=folder.path,
-            logs=log_paths(self.logs_dir, job.uid, rank),
+            logs=self._logs(job, rank),
             limits=self._limits(job.spec.machine),
             hostname=replica_name(job.id, rank),
+            address=_address(job, rank),
+            hosts=dict(hosts or {}),
             image=job.spec.launch.image,
             mounts=self._mounts(job),
             files=info_files(job, rank),
@@ -50,6 +58,10 @@ class TaskFactory:
             stop_grace_seconds=job.rules.stop_grace / 1000,
             gpu_count=job.spec.machine.gpu,
         )
+
+    def _logs(self, job: Job, rank: int) -> LogPaths:
+        host = job.ranks[rank].host if job.ranks else ""
+        return log_paths(of_host(self.logs_dir, host), job.uid, rank)
 
     def _labels(self, job: Job, rank: int) -> dict[str, str]:
         return {
@@ -96,9 +108,21 @@ def log_paths(logs_dir: Path, uid: str, rank: int) -> LogPaths:
     return LogPaths(folder / f"stdout-{rank}.log", folder / f"stderr-{rank}.log")
 
 
+def _address(job: Job, rank: int) -> str | None:
+    """Of its own; a process shares the machine's."""
+    return job.ranks[rank].address if job.spec.backend is Backend.DOCKER and job.ranks else None
+
+
+def node_names(job: Job) -> list[str]:
+    """How the ranks reach each other: containers by their names, processes by the addresses of their machines."""
+    if job.spec.backend is Backend.NATIVE and len(job.ranks) == job.spec.replicas:
+        return [rank.address or rank.host for rank in job.ranks]
+    return [replica_name(job.id, rank) for rank in range(job.spec.replicas)]
+
+
 def info_files(job: Job, rank: int) -> dict[str, bytes]:
     """The one-line files below `/etc/ucloud` (ENV-8, ENV-9)."""
-    names = [replica_name(job.id, other) for other in range(job.spec.replicas)]
+    names = node_names(job)
     lines = {f"node-{other}.txt": name for other, name in enumerate(names)}
     lines |= {
         "rank.txt": str(rank),

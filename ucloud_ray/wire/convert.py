@@ -6,6 +6,7 @@ Machine sizes come from our own configuration and not from the job's copy of the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ucloud_ray.domain.formatting import PathMap
@@ -18,6 +19,7 @@ from ucloud_ray.wire.applications import Application, ContainerDescription, Tool
 from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.common import to_wire
 from ucloud_ray.wire.jobs import Job, JobSpecification
+from ucloud_ray.wire.peers import peers_of
 from ucloud_ray.wire.refusals import ConversionRefused
 
 __all__ = ["ConversionRefused", "job_spec", "without_secrets"]
@@ -44,7 +46,7 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
         machine=machine,
         backend=Backend(tool.backend),
         replicas=specification.replicas,
-        launch=_launch(specification, application, tool, catalogue),
+        launch=replace(_launch(specification, application, tool, catalogue), peers=peers_of(job, application)),
         name=specification.name or None,
         time_allocation=None if time is None else time.millis,
         restart_on_exit=bool(specification.restart_on_exit),

@@ -15,7 +15,6 @@ MAX_REPLICAS = 10_000
 """Far beyond any cluster of ours; keeps a typing error from costing memory before the scheduler sees it."""
 
 _NOT_OFFERED = {
-    "peer": "connect jobs with each other",
     "network": "attach public IP addresses",
     "ingress": "attach public links",
     "private_network": "attach private networks",
@@ -25,8 +24,8 @@ _NOT_OFFERED = {
     "modules": "load software modules",
 }
 _EXCLUSIVE = {"network": "A public IP address", "ingress": "A public link"}
-_PASSIVE = frozenset({"file", "api_server"})
-"""Resources that need no network of ours. `api_server` is a secret for other providers: never kept, never logged."""
+_ATTACHABLE = frozenset({"file", "peer", "api_server"})
+"""Resources that a job may have. `api_server` is a secret for other providers: never kept, never logged."""
 
 
 class ConversionRefused(Exception):
@@ -107,7 +106,7 @@ def check_resources(specification: JobSpecification, application: Application) -
         if kind in _NOT_OFFERED:
             raise ConversionRefused(f"This provider cannot {_NOT_OFFERED[kind]} yet; start the job without that")
     for kind in attached:
-        if kind not in _PASSIVE:
+        if kind not in _ATTACHABLE:
             raise ConversionRefused(f"This provider cannot attach a resource of the kind {kind!r} to a job")
 
 

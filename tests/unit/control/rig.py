@@ -165,6 +165,9 @@ class Rig:
     def told(self, id: str) -> list[Announce]:
         return list(self.updates.of(id))
 
+    def told_texts(self, id: str) -> list[str]:
+        return [update.status for update in self.told(id) if update.status is not None]
+
     def states(self, id: str) -> list[JobState]:
         return states(self.told(id))
 

@@ -78,5 +78,8 @@ def _remembered(supervisor: Any) -> dict[str, Any]:
         "versions": supervisor.versions._numbers,
         "watchers": supervisor.versions._waiting,
         "due": timers._due,
+        "addresses": scheduler.addresses._of_job,
+        "linked": supervisor.fabric._links._live,
+        "names": supervisor.fabric._told,
     }
     return {name: value for name, value in kept.items() if value}
