@@ -6,12 +6,13 @@ Used by the performer before a start and by the service when it checks a job. It
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ucloud_ray.control import folder_names
 from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.control.folder_names import component
 from ucloud_ray.domain.job import Backend, Job, Owner
 from ucloud_ray.settings import DriveSettings
 
@@ -19,8 +20,6 @@ JOB_UID = 11042
 """Owner of everything in a job folder (ENV-34)."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
-_UNSAFE = re.compile(r"[/\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +62,10 @@ class Drives:
             return drive
         if self._homes is None:
             raise BadRequest("This workspace has no drive at this provider. Ask its operator to add one.")
-        name = _component(owner.project or owner.created_by)
-        member = f"members-{_component(owner.created_by)}" if owner.project else "home"
-        return Drive(f"{member}-{name}", "Home", self._homes / name / member, _workspace(owner))
+        names = folder_names.home_of(owner)
+        taken = names.drive_id in self._drives
+        drive_id = folder_names.other_id(names.drive_id) if taken else names.drive_id
+        return Drive(drive_id, "Home", self._homes / names.folder / names.member, _workspace(owner))
 
     def resolve(self, ucloud_path: str, owner: Owner) -> Path:
         """`/<driveId>/<path>` to a path of the provider, links resolved without leaving the drive (ENV-18).
@@ -93,8 +93,8 @@ class Drives:
         """Where the job's files go: `Jobs/<application title>/<job id>` on the home drive (ENV-2, ENV-3)."""
         drive = self.home(job.spec.owner)
         machine = job.spec.backend is Backend.VIRTUAL_MACHINE
-        group = "VirtualMachines" if machine else _component(job.spec.application_title or job.spec.application_name)
-        relative = PurePosixPath("Jobs", group, _component(job.id))
+        group = "VirtualMachines" if machine else component(job.spec.application_title or job.spec.application_name)
+        relative = PurePosixPath("Jobs", group, component(job.id))
         return JobFolder(drive.root, relative, f"/{drive.id}/{relative}")
 
 
@@ -138,9 +138,3 @@ def _owner(drive: DriveSettings) -> str:
 
 def _workspace(owner: Owner) -> str:
     return f"project:{owner.project}" if owner.project else f"user:{owner.created_by}"
-
-
-def _component(text: str) -> str:
-    """A safe path component of at most 100 bytes (ENV-3)."""
-    safe = _UNSAFE.sub("_", text).encode()[:100].decode(errors="ignore").strip()
-    return "_" + safe if safe in ("", ".", "..") else safe
