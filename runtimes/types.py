@@ -43,6 +43,13 @@ class VariableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRef:
+    """An argument that is the path, as the task sees it, of one of its `files`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """A Jinja template in place of arguments; rendered on the machine of the task, in a sandbox (INV-33 to INV-41)."""
 
@@ -82,7 +89,7 @@ class TaskSpec:
     id: TaskId
     labels: Mapping[str, str]
     """`ucloud-ray/job`, `ucloud-ray/rank`, `ucloud-ray/incarnation`, `ucloud-ray/provider`."""
-    argv: tuple[str | VariableRef, ...]
+    argv: tuple[str | VariableRef | FileRef, ...]
     """Program and arguments, executed without a shell (INV-23). Empty: the image's own entry point (INV-27)."""
     environment: Mapping[str, str]
     """The task's variables. Nothing of the driver's own environment is added (ENV-32)."""
@@ -99,6 +106,8 @@ class TaskSpec:
     """In place of `argv`, which is empty then."""
     environment_templates: Mapping[str, Template] = field(default_factory=dict)
     """Variables whose value is rendered, without quoting (INV-21)."""
+    requires: str | None = None
+    """A program without which the start makes no sense (`bash` of a template): `InvalidTask` where it is missing."""
     job_root: Path | None = None
     """The folder that `job_folder` lies in and may not leave, as for mounts."""
     hosts: Mapping[str, str] = field(default_factory=dict)
@@ -124,7 +133,7 @@ class TaskSpec:
     @property
     def words(self) -> tuple[str, ...]:
         """`argv` once `variables.resolve` has replaced every reference in it."""
-        assert not any(isinstance(argument, VariableRef) for argument in self.argv), "resolve the references first"
+        assert all(isinstance(argument, str) for argument in self.argv), "resolve the references first"
         return tuple(argument for argument in self.argv if isinstance(argument, str))
 
 
@@ -180,6 +189,16 @@ class Usage:
     disk_read: int | None = None
     """Bytes since the start; None where the kernel does not count them."""
     disk_written: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a start that is under way is doing, in words for users. The machine is named by whoever shows it."""
+
+    doing: str
+    """`Fetching the image acme/batch:1.0`"""
+    detail: str = ""
+    """`45 % of 1.2 GB`, or why it does not get on; empty when there is nothing to say."""
 
 
 @dataclass(frozen=True, slots=True)

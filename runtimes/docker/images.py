@@ -1,64 +1,44 @@
-"""Fetches images that this machine does not have.
+"""The images of one machine: there, or fetched, by all of its processes together.
 
-Called by `driver.prepare`. Several tasks that ask for the same image share one pull (ENV-54); transient errors are
-tried again for a bounded time (ENV-55). What the user is told names the image and the kind of trouble, and nothing
-of our network: the daemon's own words stay in `__cause__`.
+Called by `driver.prepare`. Several tasks that ask for the same image share one pull (ENV-54); one that leaves takes it
+from nobody, and when the last one has left it is stopped.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-import tenacity
+from runtimes.docker.fetch import Fetch, Way
+from runtimes.docker.pull_errors import short
+from runtimes.docker.turns import Turn
+from runtimes.errors import ImageUnavailable, InvalidTask, RuntimeUnavailable
+from runtimes.types import Progress
 
-from runtimes.docker.client import PullFailed
-from runtimes.errors import ImageUnavailable, InvalidTask
-
-logger = logging.getLogger(__name__)
-
-_PERMANENT = {
-    "invalid reference format": "that is not a name of an image",
-    "no matching manifest": "it is not made for this type of machine",
-    "denied": "it does not exist, or the registry wants a login for it",
-    "unauthorized": "it does not exist, or the registry wants a login for it",
-    "authentication required": "it does not exist, or the registry wants a login for it",
-    "manifest unknown": "the registry has no such image",
-    "not found": "the registry has no such image",
-    "does not exist": "the registry has no such image",
-}
-_TRANSIENT = {
-    "toomanyrequests": "the registry limits how often images may be fetched",
-    "no space left": "the disk of the machine is full",
-}
-_PULLS_AT_ONCE = 4
-"""A pull holds a thread for minutes; the others must be left for everything else."""
 _ROOT = frozenset({"", "0", "root"})
-
+_RUNS_ON = {"x86_64": ("amd64", "386"), "aarch64": ("arm64", "arm")}
+"""Machine, as the daemon calls it, to architectures of images, the usual one first. Others are not judged."""
+_BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 Inspect = Callable[[str], Awaitable[Mapping[str, Any]]]
-Pull = Callable[[str], Awaitable[None]]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 class Images:
-    """The images of one machine.
+    """What one process knows of them.
 
     Args:
         inspect: what the daemon says about an image; raises `errors.ImageUnavailable` when it has none.
-        pull: fetches one, once; raises `client.PullFailed`.
-        retry_seconds: how long a transient error is tried again.
+        way: how they come here.
+        folder: for locks between processes; the same for all that share the daemon.
+        daemon: names the daemon among all that use the folder.
     """
 
-    def __init__(self, inspect: Inspect, pull: Pull, retry_seconds: float, sleep: Sleep = asyncio.sleep) -> None:
-        self._sleep = sleep
-        self._inspect = inspect
-        self._fetch = pull
-        self._retry_seconds = retry_seconds
-        self._room = asyncio.Semaphore(_PULLS_AT_ONCE)
-        self._pulls: dict[str, asyncio.Task[None]] = {}
+    def __init__(self, inspect: Inspect, way: Way, folder: Path, daemon: str = "") -> None:
+        self._inspect, self._way, self._folder, self._daemon = inspect, way, folder, daemon
+        self._fetches: dict[str, Fetch] = {}
+        self._running: dict[Fetch, asyncio.Task[None]] = {}
 
     async def ensure(self, reference: str) -> Mapping[str, Any]:
         """What the daemon says about the image, once it is on this machine.
@@ -68,59 +48,59 @@ class Images:
         try:
             return await self._inspect(reference)
         except ImageUnavailable:
-            await self._pull_once(reference)
-        return await self._inspect(reference)
+            await self._join(reference)
+        try:
+            return await self._inspect(reference)
+        except ImageUnavailable as gone:
+            raise RuntimeUnavailable("The Docker daemon of this machine did not finish fetching the image.") from gone
+
+    def progress(self, reference: str) -> Progress | None:
+        """Of a fetch that is under way, here or in another process."""
+        fetch = self._fetches.get(reference)
+        return None if fetch is None else fetch.progress()
 
     async def close(self) -> None:
-        for pull in list(self._pulls.values()):
-            pull.cancel()
-        await asyncio.gather(*self._pulls.values(), return_exceptions=True)
+        for running in self._running.values():
+            running.cancel()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    async def _pull_once(self, reference: str) -> None:
-        pull = self._pulls.get(reference)
-        if pull is None:
-            pull = asyncio.create_task(self._pull(reference), name=f"pull {reference}")
-            self._pulls[reference] = pull
-            pull.add_done_callback(lambda _: self._pulls.pop(reference, None))
-        # One who leaves must not take the image away from the others.
-        await asyncio.shield(pull)
-
-    async def _pull(self, reference: str) -> None:
-        attempts = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(is_transient),
-            wait=tenacity.wait_random_exponential(multiplier=1, max=60),
-            stop=tenacity.stop_after_delay(self._retry_seconds),
-            sleep=self._sleep,
-            before_sleep=tenacity.before_sleep_log(logger, logging.INFO),
-            reraise=True,
-        )
+    async def _join(self, reference: str) -> None:
+        fetch = self._fetches.get(reference)
+        if fetch is None or fetch.abandoned:
+            fetch = self._begin(reference)
+        fetch.callers += 1
         try:
-            async with self._room:
-                async for attempt in attempts:
-                    with attempt:
-                        await self._fetch(reference)
-        except PullFailed as error:
-            raise explain(reference, error) from error
+            # One who leaves must not take the image away from the others.
+            await asyncio.shield(self._running[fetch])
+        finally:
+            fetch.callers -= 1
+
+    def _begin(self, reference: str) -> Fetch:
+        fetch = Fetch(reference, Turn(self._folder, f"{self._daemon} {reference}"), self._way)
+        running = asyncio.create_task(fetch.run(), name=f"fetch {reference}")
+        self._fetches[reference], self._running[fetch] = fetch, running
+        running.add_done_callback(lambda _: self._ended(reference, fetch))
+        return fetch
+
+    def _ended(self, reference: str, fetch: Fetch) -> None:
+        running = self._running.pop(fetch)
+        if self._fetches.get(reference) is fetch:
+            del self._fetches[reference]
+        if not running.cancelled():
+            running.exception()  # heard by those who wait; nobody may
 
 
-def is_transient(error: BaseException) -> bool:
-    """Whether a pull that failed so is worth another try."""
-    return isinstance(error, PullFailed) and _find(_PERMANENT, error.message) is None
-
-
-def explain(reference: str, error: PullFailed) -> ImageUnavailable:
-    """The same in words for the user."""
-    permanent = _find(_PERMANENT, error.message)
-    reason = permanent or _find(_TRANSIENT, error.message) or "the registry does not answer"
-    return ImageUnavailable(
-        f"The image {reference} could not be fetched: {reason}.",
-        retryable=permanent is None,
+def refuse_foreign(reference: str, image: Mapping[str, Any], machine: str) -> None:
+    """Refuse an image for another kind of processor: a daemon fetches it without a word, and its program would end
+    with a strange message. Not where the kernel hands foreign programs to an emulator. Raises `errors.InvalidTask`."""
+    architecture = str(image.get("Architecture") or "")
+    usable = _RUNS_ON.get(machine)
+    if usable is None or not architecture or architecture in usable or any(_BINFMT.glob("qemu-*")):
+        return
+    raise InvalidTask(
+        f"The image {short(reference)} is made for {architecture} machines and cannot run on this one: choose one that"
+        f" is made for {usable[0]}."
     )
-
-
-def _find(reasons: Mapping[str, str], words: str) -> str | None:
-    lower = words.lower()
-    return next((reason for pattern, reason in reasons.items() if pattern in lower), None)
 
 
 def refuse_root(reference: str, image: Mapping[str, Any]) -> None:
@@ -132,11 +112,11 @@ def refuse_root(reference: str, image: Mapping[str, Any]) -> None:
     user = str((image.get("Config") or {}).get("User") or "").split(":")[0]
     if user in _ROOT or (user.isdigit() and int(user) == 0):
         raise InvalidTask(
-            f"The image {reference} runs as root, which this application may not: choose an image with another user,"
-            " or let the application ask for root."
+            f"The image {short(reference)} runs as root, which this application may not: choose an image with another"
+            " user, or let the application ask for root."
         )
     if not user.isdigit():
         raise InvalidTask(
-            f"The image {reference} runs as the user {user!r}: give its number instead of its name, so that it can be"
-            " seen not to be root."
+            f"The image {short(reference)} runs as the user {user!r}: give its number instead of its name, so that it"
+            " can be seen not to be root."
         )
