@@ -17,6 +17,7 @@ from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.errors import ApiError, BadGateway, BadRequest
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord
 from ucloud_ray.orchestrator.job_rules import draft_of
+from ucloud_ray.orchestrator.peers import WantedPeer, check_reachable, wanted_peers
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.tokens import User
@@ -51,6 +52,9 @@ class JobCreation:
         Raises `ApiError`. A specification that is wrong refuses the whole request before anything is stored.
         """
         drafts = [self._draft(user, spec) for spec in specs]
+        peers = [peer for spec in specs for peer in self._peers(spec)]
+        if peers:
+            await self._database.read(lambda connection: check_reachable(connection, user, peers))
         now = self._now()
         records = await self._database.write(lambda connection: job_rows.insert_drafts(connection, drafts, now))
         limit = asyncio.Semaphore(AT_ONCE)
@@ -70,6 +74,11 @@ class JobCreation:
             )
         support = self._products.supported(spec.product)
         return draft_of(spec, entry, support, user.name)
+
+    def _peers(self, spec: JobSpecification) -> list[WantedPeer]:
+        """Of a specification that is right otherwise."""
+        entry = self._catalogue.find(spec.application.name, spec.application.version)
+        return [] if entry is None else wanted_peers(spec, entry, self._products.supported(spec.product))
 
     async def _offer(self, user: User, record: JobRecord, limit: asyncio.Semaphore) -> ApiError | None:
         try:

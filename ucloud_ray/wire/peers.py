@@ -48,7 +48,7 @@ def _given(job: Job, application: Application) -> Iterator[tuple[str, str]]:
 
 def _checked(hostname: str) -> str:
     lower = hostname.lower()
-    if not _LABEL.fullmatch(lower):
+    if not hostname.isascii() or not _LABEL.fullmatch(lower):
         raise ConversionRefused(
             f"The host name {hostname!r} must have letters, digits and '-' only, at most 63 of them, and neither begin "
             "nor end with '-'"
