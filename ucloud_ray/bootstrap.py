@@ -189,8 +189,14 @@ def _task_factory(settings: Settings) -> TaskFactory:
         logs_dir=settings.state_of("{host}") / "logs",
         pids_limit=settings.policy.pids_limit,
         open_files_limit=settings.policy.open_files_limit,
-        job_user=(JOB_UID, JOB_UID) if os.geteuid() == 0 else None,
+        job_user=_job_user(),
+        container_root=settings.policy.container_root,
+        sensitive_projects=frozenset(settings.policy.sensitive_projects),
     )
+
+
+def _job_user() -> tuple[int, int] | None:
+    return (JOB_UID, JOB_UID) if os.geteuid() == 0 else None
 
 
 # ------------------------------------------------------------------------------------------------------ network
@@ -247,7 +253,13 @@ def runtime_settings(settings: Settings, host: str) -> RuntimeSettings:
     tasks = settings.state_of(host) / "tasks"
     return RuntimeSettings(
         native=NativeSettings(tasks / "native"),
-        docker=DockerSettings(tasks / "docker", network=_docker_network(settings)),
+        docker=DockerSettings(
+            tasks / "docker",
+            job_user=_job_user(),
+            container_root=settings.policy.container_root,
+            scratch_bytes=settings.policy.scratch_bytes,
+            network=_docker_network(settings),
+        ),
         scripted=ScriptedSettings(tasks / "scripted"),
     )
 

@@ -41,6 +41,9 @@ class CoreSettings:
 class RaySettings:
     address: str = "local"
     """`local`: started by `ucloud-ray up`; else what `ray.init` takes."""
+    listen: str = "127.0.0.2:0"
+    """HOST:PORT of the Ray that `up` starts, port 0 any free one. With an address that other machines reach they can
+    join by `ucloud-ray node`."""
     namespace: str = "ucloud-ray"
 
 
@@ -172,6 +175,13 @@ class PolicySettings:
     """ENV-39."""
     open_files_limit: int = 1_048_576
     """ENV-39."""
+    container_root: Literal["allow", "remapped", "never"] = "allow"
+    """Whether applications with `runAsRoot` are accepted; `remapped`: only on machines whose Docker daemon maps root of
+    a container to another user (ENV-34)."""
+    scratch_bytes: int | None = None
+    """Limit of what a container writes outside of its mounts (ENV-40). Only where Docker's storage can do it."""
+    sensitive_projects: tuple[str, ...] = ()
+    """Ids of projects whose jobs run in containers only and see nothing of other projects (ENV-20)."""
     replicas_per_actor: int = 1
     """D5: how many ranks one replica actor may serve at once."""
     warm_replica_actors: int = 4

@@ -131,9 +131,7 @@ class Admission:
                 f"The job needs {new.spec.replicas} x {machine.product.id}, more than this provider has. "
                 "Ask for fewer nodes or a smaller machine."
             )
-        self._parts.tasks.drives.home(new.spec.owner)
-        for mount in new.spec.launch.mounts:
-            self._parts.tasks.drives.resolve(mount.ucloud_path, new.spec.owner)
+        self._parts.tasks.check(new.spec)
 
     def _accept(self, new: NewJob) -> Accepted:
         job, effects = lifecycle.accept(

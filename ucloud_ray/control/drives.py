@@ -1,6 +1,7 @@
 """Where workspaces keep their files: UCloud paths to paths of the provider, and the job folders.
 
-Used by the performer before a start and by the service when it checks a job. It does not mount anything.
+Used by the performer before a start and by the service when it checks a job. It makes and mounts nothing: see
+`job_folder` and `runtimes.mounts`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from runtimes.mounts.beneath import LeavesRoot, open_beneath
 from ucloud_ray.control import folder_names
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.folder_names import component
@@ -19,8 +21,6 @@ from ucloud_ray.settings import DriveSettings
 JOB_UID = 11042
 """Owner of everything in a job folder (ENV-34)."""
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-
 
 @dataclass(frozen=True, slots=True)
 class Drive:
@@ -29,6 +29,15 @@ class Drive:
     root: Path
     workspace: str
     """Whose it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A file or folder of a drive; it may be missing."""
+
+    path: Path
+    root: Path
+    """Of its drive, which the path begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class Drives:
 
         Raises `BadRequest` if the workspace has no drive and none may be made.
         """
-        drive = self._home_of.get(_workspace(owner))
+        drive = self._home_of.get(owner.workspace)
         if drive is not None:
             return drive
         if self._homes is None:
@@ -65,29 +74,37 @@ class Drives:
         names = folder_names.home_of(owner)
         taken = names.drive_id in self._drives
         drive_id = folder_names.other_id(names.drive_id) if taken else names.drive_id
-        return Drive(drive_id, "Home", self._homes / names.folder / names.member, _workspace(owner))
+        return Drive(drive_id, "Home", self._homes / names.folder / names.member, owner.workspace)
 
-    def resolve(self, ucloud_path: str, owner: Owner) -> Path:
-        """`/<driveId>/<path>` to a path of the provider, links resolved without leaving the drive (ENV-18).
+    def locate(self, ucloud_path: str, owner: Owner) -> Located:
+        """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as far as they stay on the
+        drive, by whoever mounts it (ENV-18).
 
         Raises `BadRequest` for a drive that is not of this workspace (ENV-16: our own view, whatever the Core allowed)
-        and for a path that leaves its drive.
+        and for a path with `..`.
         """
         parts = PurePosixPath(ucloud_path).parts
         drive = self._drive(parts[1], owner) if len(parts) > 1 and parts[0] == "/" else None
         if drive is None or ".." in parts:
             raise BadRequest(f"The file {ucloud_path} is not on a drive of this workspace.")
-        root = drive.root.resolve()
-        path = root.joinpath(*parts[2:]).resolve()
-        if not path.is_relative_to(root):
-            raise BadRequest(f"The file {ucloud_path} is a link that leaves its drive.")
-        return path
+        return Located(drive.root.joinpath(*parts[2:]), drive.root)
+
+    def check(self, ucloud_path: str, owner: Owner) -> None:
+        """`locate`, and refuse a link that leaves its drive, so that a user hears of it at once. What does not exist may
+        exist when the job starts (ENV-15). Raises `BadRequest`."""
+        located = self.locate(ucloud_path, owner)
+        try:
+            os.close(open_beneath(located.root, located.path))
+        except LeavesRoot as leaving:
+            raise BadRequest(f"The file {ucloud_path} is a link that leaves its drive.") from leaving
+        except OSError:
+            return  # missing, or on a disk that only other machines have
 
     def _drive(self, id: str, owner: Owner) -> Drive | None:
         drive = self._drives.get(id)
         if drive is None and self._homes is not None and (home := self.home(owner)).id == id:
             return home
-        return drive if drive is not None and drive.workspace == _workspace(owner) else None
+        return drive if drive is not None and drive.workspace == owner.workspace else None
 
     def job_folder(self, job: Job) -> JobFolder:
         """Where the job's files go: `Jobs/<application title>/<job id>` on the home drive (ENV-2, ENV-3)."""
@@ -98,43 +115,5 @@ class Drives:
         return JobFolder(drive.root, relative, f"/{drive.id}/{relative}")
 
 
-def make_job_folder(folder: JobFolder) -> None:
-    """Create it, owned by the job user where we may change owners. Repeating is harmless; blocking.
-
-    Raises `OSError`, also where a link lies under the name of a part of it: users can write to their drive, and a link
-    would lead the job out of it (D12).
-    """
-    folder.root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder.root, _FOLDER)
-    try:
-        for part in folder.relative.parts:
-            inner = _enter(handle, part)
-            os.close(handle)
-            handle = inner
-        _give_to_job_user(handle)
-    finally:
-        os.close(handle)
-
-
-def _enter(parent: int, name: str) -> int:
-    """Make the folder if it is not there, and open it."""
-    try:
-        os.mkdir(name, dir_fd=parent)
-    except FileExistsError:
-        return os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
-    handle = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
-    _give_to_job_user(handle)
-    return handle
-
-
-def _give_to_job_user(folder: int) -> None:
-    if os.geteuid() == 0:
-        os.fchown(folder, JOB_UID, JOB_UID)
-
-
 def _owner(drive: DriveSettings) -> str:
-    return _workspace(Owner(drive.owner.username or "", drive.owner.project_id))
-
-
-def _workspace(owner: Owner) -> str:
-    return f"project:{owner.project}" if owner.project else f"user:{owner.created_by}"
+    return Owner(drive.owner.username or "", drive.owner.project_id).workspace

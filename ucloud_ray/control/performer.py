@@ -9,7 +9,7 @@ grace (D4, SCH-16).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -20,12 +20,13 @@ from runtimes.types import ExitResult, TaskHandle, TaskId
 from ucloud_ray.control import handles
 from ucloud_ray.control.absences import Absences
 from ucloud_ray.control.addresses import Given as Address
-from ucloud_ray.control.drives import JobFolder, make_job_folder
+from ucloud_ray.control.drives import JobFolder
 from ucloud_ray.control.errors import Refused
 from ucloud_ray.control.fabric_keeper import FabricKeeper
+from ucloud_ray.control.job_folder import clear_mount_points, make_job_folder, write_parameters
 from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone, Started
 from ucloud_ray.control.scheduler import Scheduler
-from ucloud_ray.control.task_spec import TaskFactory, task_id
+from ucloud_ray.control.task_spec import TaskFactory, mount_points, task_id
 from ucloud_ray.domain import effects, events, lifecycle, texts
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Exit, Job
@@ -64,6 +65,7 @@ class Performer:
         fabric: FabricKeeper,
         post: Callable[[JobUid, events.Event], None],
         live: Callable[[JobUid], Job | None],
+        document: Callable[[JobUid], Awaitable[Mapping[str, Any] | None]],
         patience: Patience,
     ) -> None:
         self._cluster = cluster
@@ -72,6 +74,7 @@ class Performer:
         self._fabric = fabric
         self._post = post
         self._live = live
+        self._document = document
         self._patience = patience
         self._absences = Absences(stale_after=2 * patience.retry_most)
         self._closed = False
@@ -122,7 +125,8 @@ class Performer:
 
     async def _start_task(self, job: Job, effect: effects.StartReplica) -> Started:
         folder = self._tasks.drives.job_folder(job)
-        await _make_folder(folder)
+        if await _make_folder(folder) and effect.rank == 0:
+            await self._write_parameters(job, folder)
         if job.output_folder != folder.ucloud_path:
             self._post(job.uid, events.FolderReady(folder.ucloud_path))
         await self._connect(job, effect)
@@ -192,8 +196,27 @@ class Performer:
         _, *gone = await asyncio.gather(self._fabric.revoke(job), *(self._destroy(job, *task) for task in tasks))
         if left := [task for task, is_gone in zip(tasks, gone, strict=True) if not is_gone]:
             self._collect_later(job, left)
+        await self._clear_mount_points(job)
         await self._release(job, effect.incarnation)
         self._post(job.uid, events.CleanedUp(effect.incarnation))
+
+    async def _write_parameters(self, job: Job, folder: JobFolder) -> None:
+        """A courtesy to the user (ENV-5): without it the job runs all the same."""
+        document = await self._document(job.uid)
+        try:
+            await asyncio.to_thread(write_parameters, folder, document)
+        except OSError as problem:
+            log.warning("the parameters of a job are not in its folder", job=job.id, problem=str(problem))
+
+    async def _clear_mount_points(self, job: Job) -> None:
+        """ENV-6. What cannot be tidied up holds up nothing."""
+        names = mount_points(job)
+        if not names:
+            return
+        try:
+            await asyncio.to_thread(clear_mount_points, self._tasks.drives.job_folder(job), names)
+        except (OSError, Refused) as problem:
+            log.warning("a job's folder cannot be tidied up", job=job.id, problem=str(problem))
 
     async def _release(self, job: Job, incarnation: int) -> None:
         while True:
@@ -304,9 +327,10 @@ class Performer:
             task.cancel()
 
 
-async def _make_folder(folder: JobFolder) -> None:
+async def _make_folder(folder: JobFolder) -> bool:
+    """Whether it has no parameters yet."""
     try:
-        await asyncio.to_thread(make_job_folder, folder)
+        return await asyncio.to_thread(make_job_folder, folder)
     except OSError as problem:
         raise driver_errors.StartFailed(f"its folder cannot be made ({problem.strerror})", retryable=True) from problem
 

@@ -64,7 +64,14 @@ class Supervisor:
         self.timers = Timers(parts.clock, self.engine.post)
         self.versions = Versions()
         self._performer = Performer(
-            parts.cluster, self.scheduler, parts.tasks, self.fabric, self.engine.post, self.engine.live, parts.patience
+            parts.cluster,
+            self.scheduler,
+            parts.tasks,
+            self.fabric,
+            self.engine.post,
+            self.engine.live,
+            parts.store.document,
+            parts.patience,
         )
         self.engine.connect(self._performer, (self.timers.update, self._note, self.fabric.note))
         self.ready = asyncio.Event()

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
 from ucloud_ray.control.drives import Drives
+from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.invocation import final_argv, final_environment
-from ucloud_ray.domain.job import Backend, Job, Machine
+from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, MountRequest, Owner
+from ucloud_ray.domain.mounts import WORK
 from ucloud_ray.settings import of_host
 
 LABEL_JOB = "ucloud-ray/job"
 LABEL_RANK = "ucloud-ray/rank"
 LABEL_INCARNATION = "ucloud-ray/incarnation"
 LABEL_PROVIDER = "ucloud-ray/provider"
+LABEL_GPUS = "ucloud-ray/gpus"
+"""The devices that the task has, so that they are not given away while it exists, whoever forgot it (SCH-21)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,26 @@ class TaskFactory:
     pids_limit: int
     open_files_limit: int
     job_user: tuple[int, int] | None
-    """uid and gid of workloads (ENV-34); None where we may not change users."""
+    """uid and gid of processes (ENV-34); None where we may not change users. A container's user is its image's."""
+    container_root: Literal["allow", "remapped", "never"] = "allow"
+    """Whether containers may run as root."""
+    sensitive_projects: frozenset[str] = frozenset()
+    """Projects whose jobs are kept apart (ENV-20)."""
+
+    def check(self, spec: JobSpec) -> None:
+        """Raises `BadRequest` for what can be seen to be wrong before a machine is chosen."""
+        if spec.launch.run_as_root and spec.backend is Backend.DOCKER and self.container_root == "never":
+            raise BadRequest("The application wants to run as root, which this provider does not allow.")
+        if spec.owner.project in self.sensitive_projects and spec.backend is not Backend.DOCKER:
+            raise BadRequest("Jobs of this project may only run in containers.")
+        self.drives.home(spec.owner)
+        for mount in spec.launch.mounts:
+            self.drives.check(mount.ucloud_path, spec.owner)
 
     def build(self, job: Job, rank: int, hosts: Mapping[str, str] | None = None) -> TaskSpec:
         """`hosts`: whom the rank can talk to, by name (`fabric_keeper`).
 
-        Raises `BadRequest` if a file of the job cannot be found any more (ENV-15).
+        Raises `BadRequest` if a drive of the job is not there any more.
         """
         folder = self.drives.job_folder(job)
         environment = final_environment(job.spec.launch, provider_variables(job, rank))
@@ -44,6 +63,7 @@ class TaskFactory:
             argv=final_argv(job.spec.launch, environment),
             environment=environment,
             job_folder=folder.path,
+            job_root=folder.root,
             logs=self._logs(job, rank),
             limits=self._limits(job.spec.machine),
             hostname=replica_name(job.id, rank),
@@ -75,17 +95,24 @@ class TaskFactory:
         return Limits(machine.cpu_milli, machine.memory_bytes, self.pids_limit, self.open_files_limit)
 
     def _user(self, job: Job) -> tuple[int, int] | None:
-        """None inside a container that asks for root: then the image's own user."""
-        root_wanted = job.spec.backend is Backend.DOCKER and job.spec.launch.run_as_root
-        return None if root_wanted else self.job_user
+        return self.job_user if job.spec.backend is Backend.NATIVE else None
 
     def _mounts(self, job: Job) -> tuple[Mount, ...]:
         if job.spec.backend is not Backend.DOCKER:
             return ()
-        return tuple(
-            Mount(str(self.drives.resolve(mount.ucloud_path, job.spec.owner)), mount.target, mount.read_only)
-            for mount in job.spec.launch.mounts
-        )
+        return tuple(self._mount(mount, job.spec.owner) for mount in job.spec.launch.mounts)
+
+    def _mount(self, wanted: MountRequest, owner: Owner) -> Mount:
+        located = self.drives.locate(wanted.ucloud_path, owner)
+        return Mount(str(located.path), wanted.target, wanted.read_only, str(located.root), wanted.ucloud_path)
+
+
+def mount_points(job: Job) -> list[str]:
+    """Names in the job folder over which something is mounted (ENV-6, ENV-12)."""
+    if job.spec.backend is not Backend.DOCKER:
+        return []
+    inside = [mount.target.removeprefix(f"{WORK}/") for mount in job.spec.launch.mounts]
+    return [name for name in inside if "/" not in name]
 
 
 def replica_name(job_id: str, rank: int) -> str:

@@ -1,15 +1,14 @@
-"""UCloud paths to paths of the provider, never out of a drive; and the job folders (ENV-2, ENV-3, ENV-18, D12)."""
+"""UCloud paths to paths of the provider, and where job folders are (ENV-2, ENV-3, ENV-16, ENV-18)."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.unit.control.rig import spec
-from ucloud_ray.control.drives import JOB_UID, Drives, make_job_folder
+from ucloud_ray.control.drives import Drives, Located
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.ids import JobId, JobUid, Millis
 from ucloud_ray.domain.job import Backend, Job, Owner, Queued
@@ -78,45 +77,29 @@ def test_a_workspace_without_a_drive_is_refused_or_given_a_home(drives: Drives, 
     assert automatic.home(Owner("eve", "p2")).id != automatic.home(Owner("bob", "p2")).id
 
 
-def test_a_path_is_resolved_below_its_drive(drives: Drives, tmp_path: Path) -> None:
-    assert drives.resolve("/8/data/in.txt", ALICE) == tmp_path / "more/data/in.txt"
+def test_a_path_lies_below_its_drive(drives: Drives, tmp_path: Path) -> None:
+    assert drives.locate("/8/data/in.txt", ALICE) == Located(tmp_path / "more/data/in.txt", tmp_path / "more")
+    assert drives.locate("/8", ALICE) == Located(tmp_path / "more", tmp_path / "more")
 
 
 @pytest.mark.parametrize("path", ["/7/../more", "/7/a/../../more", "/none/a", "7/a", "", "/", "/9/secret"])
 def test_a_path_outside_the_drives_of_the_workspace_is_refused(drives: Drives, path: str) -> None:
-    with pytest.raises(BadRequest):
-        drives.resolve(path, ALICE)
+    for ask in (drives.locate, drives.check):
+        with pytest.raises(BadRequest, match="is not on a drive of this workspace"):
+            ask(path, ALICE)
 
 
-def test_a_link_that_leaves_its_drive_is_refused_and_one_inside_is_followed(drives: Drives, tmp_path: Path) -> None:
+def test_a_link_that_leaves_its_drive_is_refused_at_once_and_one_inside_is_not(drives: Drives, tmp_path: Path) -> None:
+    (tmp_path / "alice/data").mkdir()
     (tmp_path / "alice/out").symlink_to("/etc")
-    (tmp_path / "alice/other").symlink_to(tmp_path / "more")
+    (tmp_path / "alice/up").symlink_to("../more")
     (tmp_path / "alice/inside").symlink_to("data")
-    for path in ("/7/out/passwd", "/7/other"):
-        with pytest.raises(BadRequest, match="leaves its drive"):
-            drives.resolve(path, ALICE)
-    assert drives.resolve("/7/inside/x", ALICE) == tmp_path / "alice/data/x"
+    for path in ("/7/out/passwd", "/7/up"):
+        with pytest.raises(BadRequest, match=f"The file {path} is a link that leaves its drive"):
+            drives.check(path, ALICE)
+    drives.check("/7/inside", ALICE)
 
 
-def test_a_folder_is_made_once_and_belongs_to_the_job_user(drives: Drives, tmp_path: Path) -> None:
-    """ENV-4, ENV-34."""
-    folder = drives.job_folder(job())
-    make_job_folder(folder)
-    (folder.path / "kept").touch()
-    make_job_folder(folder)
-    assert (folder.path / "kept").exists()
-    owner = JOB_UID if os.geteuid() == 0 else os.geteuid()
-    assert {(tmp_path / "alice" / part).stat().st_uid for part in ("Jobs", "Jobs/Batch", "Jobs/Batch/41")} == {owner}
-
-
-@pytest.mark.parametrize("planted", ["Jobs", "Jobs/Batch", "Jobs/Batch/41"])
-def test_a_link_planted_in_the_way_of_the_folder_is_not_followed(drives: Drives, tmp_path: Path, planted: str) -> None:
-    """D12: the job would write where it leads to."""
-    elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "Batch/41").mkdir(parents=True)
-    link = tmp_path / "alice" / planted
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.symlink_to(elsewhere)
-    with pytest.raises(OSError, match="Not a directory"):
-        make_job_folder(drives.job_folder(job()))
-    assert sorted(path.name for path in elsewhere.rglob("*")) == ["41", "Batch"]
+def test_a_file_that_is_missing_may_be_there_when_the_job_starts(drives: Drives) -> None:
+    """ENV-15."""
+    drives.check("/7/later", ALICE)

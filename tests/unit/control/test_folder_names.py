@@ -70,6 +70,6 @@ def test_a_drive_of_the_operator_keeps_its_id_and_the_home_takes_another(tmp_pat
     home = drives.home(Owner("bob"))
     assert home.root == tmp_path / "homes/bob/home"
     assert home.id != "home-bob"
-    assert drives.resolve(f"/{home.id}/x", Owner("bob")) == tmp_path / "homes/bob/home/x"
+    assert drives.locate(f"/{home.id}/x", Owner("bob")).path == tmp_path / "homes/bob/home/x"
     with pytest.raises(BadRequest):
-        drives.resolve("/home-bob/x", Owner("bob"))
+        drives.locate("/home-bob/x", Owner("bob"))

@@ -10,7 +10,7 @@ import pytest
 from runtimes.types import Limits, LogPaths, Mount, TaskId
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.errors import BadRequest
-from ucloud_ray.control.task_spec import TaskFactory, cores
+from ucloud_ray.control.task_spec import TaskFactory, cores, mount_points
 from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import (
     Backend,
@@ -115,7 +115,10 @@ def test_the_rest_of_the_task(factory: TaskFactory, tmp_path: Path) -> None:
     assert task.job_folder == tmp_path / "alice/Jobs/Acme/41"
     assert task.logs == LogPaths(tmp_path / "logs/uid/stdout-1.log", tmp_path / "logs/uid/stderr-1.log")
     assert task.limits == Limits(2_000, 6_500_000_000, 100, 200)
-    assert task.mounts == (Mount(str(tmp_path / "alice/data"), "/work/data", True),)
+    assert task.job_root == tmp_path / "alice"
+    assert task.mounts == (
+        Mount(str(tmp_path / "alice/data"), "/work/data", True, root=str(tmp_path / "alice"), shown_as="/7/data"),
+    )
     assert (task.image, task.gpu_count, task.stop_grace_seconds) == ("acme/batch:1", 1, 7.5)
 
 
@@ -124,16 +127,48 @@ def test_the_same_job_gives_the_same_task_every_time(factory: TaskFactory) -> No
     assert factory.build(a_job(), 0) == factory.build(a_job(), 0)
 
 
-def test_a_container_may_ask_for_root_and_a_process_may_not(factory: TaskFactory) -> None:
+def test_a_container_runs_as_its_image_says_and_a_process_as_the_job_user(factory: TaskFactory) -> None:
     """ENV-34."""
     root = replace(LAUNCH, run_as_root=True)
-    assert factory.build(a_job(), 0).user == (11042, 11042)
-    assert factory.build(a_job(launch=root), 0).user is None
+    assert (factory.build(a_job(), 0).user, factory.build(a_job(), 0).run_as_root) == (None, False)
+    assert factory.build(a_job(launch=root), 0).run_as_root
     assert factory.build(a_job(launch=root, backend=Backend.NATIVE), 0).user == (11042, 11042)
 
 
-def test_a_file_that_leads_out_of_its_drive_by_now_is_refused(factory: TaskFactory, tmp_path: Path) -> None:
-    """ENV-15, ENV-18: it was in order when the job was accepted."""
+def test_what_is_mounted_into_the_job_folder_is_known_by_name(factory: TaskFactory) -> None:
+    """ENV-6, ENV-14."""
+    mounts = (MountRequest("/7/a", "/work/a", True), MountRequest("/7/b", "/data/b", False))
+    job = a_job(launch=replace(LAUNCH, mounts=mounts))
+    assert mount_points(job) == ["a"]
+    assert mount_points(replace(job, spec=replace(job.spec, backend=Backend.NATIVE))) == []
+
+
+def test_root_may_be_ruled_out(factory: TaskFactory) -> None:
+    root = replace(a_job().spec, launch=replace(LAUNCH, run_as_root=True))
+    factory.check(root)
+    strict = replace(factory, container_root="never")
+    with pytest.raises(BadRequest, match="run as root"):
+        strict.check(root)
+    strict.check(a_job().spec)
+    strict.check(replace(root, backend=Backend.NATIVE))
+
+
+@pytest.mark.parametrize("backend", [Backend.NATIVE, Backend.VIRTUAL_MACHINE])
+def test_a_sensitive_project_runs_in_containers_only(factory: TaskFactory, tmp_path: Path, backend: Backend) -> None:
+    """ENV-20."""
+    drive = DriveSettings("8", "Project", tmp_path, DriveOwner("project", project_id="p1"))
+    strict = replace(factory, drives=Drives((drive,), None), sensitive_projects=frozenset({"p1"}))
+    spec = replace(a_job().spec, owner=Owner("alice", "p1"), launch=replace(LAUNCH, mounts=()))
+    strict.check(spec)
+    with pytest.raises(BadRequest, match="only run in containers"):
+        strict.check(replace(spec, backend=backend))
+
+
+def test_a_file_that_leads_out_of_its_drive_is_refused_when_the_job_is_accepted(
+    factory: TaskFactory, tmp_path: Path
+) -> None:
+    """ENV-18. Later, whoever mounts it refuses it."""
     (tmp_path / "alice/data").symlink_to("/etc")
     with pytest.raises(BadRequest, match="leaves its drive"):
-        factory.build(a_job(), 0)
+        factory.check(a_job().spec)
+    assert factory.build(a_job(), 0).mounts[0].root == str(tmp_path / "alice")
