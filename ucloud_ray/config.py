@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from ucloud_ray.config_tree import ConfigError, Value, overlay_environment, read
 from ucloud_ray.settings import (
     CapacitySettings,
     CoreSettings,
+    NetworkSettings,
     NodeSettings,
     ProductSettings,
     ProviderSettings,
@@ -83,7 +86,14 @@ def embedded_settings(data_dir: Path, orchestrator_url: str, provider_listen: st
             ProductSettings("example-small", category, 1, 2, price=100_000, description="A tenth of it"),
         ),
         nodes=(NodeSettings({"host": "*"}, (category,), {category: CapacitySettings(40, 80)}),),
+        network=NetworkSettings(range=_range_of(data_dir)),
     )
+
+
+def _range_of(data_dir: Path) -> str:
+    """Of 1024 in 10.64.0.0/10, each with room for 16 machines: two installations on one machine must not meet."""
+    number = int(hashlib.sha256(str(data_dir.resolve()).encode()).hexdigest()[:8], 16) % 1024
+    return f"10.{64 + number // 16}.{number % 16 * 16}.0/20"
 
 
 def dump(settings: Settings) -> str:
@@ -102,11 +112,32 @@ def dump(settings: Settings) -> str:
 
 def _check(settings: Settings) -> None:
     _check_address("provider.listen", settings.provider.listen)
+    _check_address("ray.listen", settings.ray.listen)
+    _check_network(settings.network)
     for url, key in ((settings.core.url, "core.url"), (settings.provider.public_url, "provider.publicUrl")):
         if url is not None and not url.startswith(("http://", "https://")):
             raise ConfigError(f"'{key}' must start with http:// or https://, not '{url}'")
     _check_products(settings)
     _check_nodes(settings)
+
+
+def _check_network(network: NetworkSettings) -> None:
+    ranges = {"range": [network.range], "outbound": network.outbound, "denied": network.denied}
+    for key, texts in ranges.items():
+        for text in texts:
+            if not _is_range(text):
+                raise ConfigError(f"'network.{key}' must be IPv4 addresses such as 10.83.0.0/16, not '{text}'")
+    smallest = IPv4Network(network.range).prefixlen
+    if not max(smallest, 18) <= network.node_prefix <= 30:
+        raise ConfigError(f"'network.nodePrefix' must be between {max(smallest, 18)} and 30, not {network.node_prefix}")
+
+
+def _is_range(text: str) -> bool:
+    try:
+        IPv4Network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_address(key: str, address: str) -> None:
@@ -123,6 +154,8 @@ def _check_products(settings: Settings) -> None:
         seen.add((product.name, product.category))
         if product.cpu <= 0 or product.memory_in_gigs <= 0 or product.gpu < 0:
             raise ConfigError(f"product '{product.name}': 'cpu' and 'memoryInGigs' must be above 0, 'gpu' 0 or more")
+        if not 0 < product.fraction <= 1:
+            raise ConfigError(f"product '{product.name}': 'fraction' must be above 0 and at most 1")
         unknown = set(product.backends or ()) - {"docker", "native", "virtualMachine"}
         if unknown:
             names = ", ".join(sorted(unknown))
@@ -131,6 +164,10 @@ def _check_products(settings: Settings) -> None:
 
 def _check_nodes(settings: Settings) -> None:
     categories = {product.category for product in settings.products}
+    for name in settings.categories:
+        if name not in categories:
+            known = ", ".join(sorted(categories)) or "none"
+            raise ConfigError(f"'categories' names the category '{name}' that no product has; known are: {known}")
     for node in settings.nodes:
         for name in [*node.categories, *node.capacity]:
             if name not in categories:

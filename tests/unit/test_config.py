@@ -79,7 +79,7 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_known_key(tmp_p
 
 
 def test_an_unknown_key_that_resembles_nothing_lists_the_known_ones(tmp_path: Path) -> None:
-    assert "known are address, namespace" in refused(tmp_path, "ray: {zzz: 1}")
+    assert "known are address, listen, namespace" in refused(tmp_path, "ray: {zzz: 1}")
 
 
 def test_an_unknown_key_in_a_list_entry_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from ucloud_ray.cli.errors import CliError
 from ucloud_ray.cli.orphans import stop_orphans
 from ucloud_ray.cli.parts import python_command
 from ucloud_ray.cli.settings_of import read_settings
-from ucloud_ray.cluster.local import ADDRESS as RAY_HOST
 from ucloud_ray.settings import Settings
 
 HOST = "127.0.0.1"
@@ -33,7 +32,7 @@ EFFECTIVE_FILE = "ucloud-ray.effective.yaml"
 class Plan:
     settings: Settings
     data: Path
-    ray_port: int | None
+    ray_listen: tuple[str, int] | None
     """Where our own Ray listens; None when an existing cluster is used."""
 
     @property
@@ -102,19 +101,25 @@ def _plan(
     taken: set[int] = set()
     orchestrator = _port(port, before.orchestrator_url if before else None, taken, "--port")
     provider = _port(provider_port, before.provider_url if before else None, taken, "--provider-port")
-    ray_port = None
-    if ray_address == "local":
-        ray_port = _port(0, f"ray://{before.ray_address}" if before else None, taken, "")
-        ray_address = f"{RAY_HOST}:{ray_port}"
     base = config.embedded_settings(data, f"http://{HOST}:{orchestrator}", f"{HOST}:{provider}", ray_address)
-    settings = read_settings(file, base)
-    settings = replace(settings, data_dir=data, ray=replace(settings.ray, address=ray_address))
-    return Plan(_with_credentials(settings, data), data, ray_port)
+    settings = replace(read_settings(file, base), data_dir=data)
+    ray_listen = None
+    if ray_address == "local":
+        ray_listen = _ray_listen(settings.ray.listen, before, taken)
+        ray_address = "{}:{}".format(*ray_listen)
+    settings = replace(settings, ray=replace(settings.ray, address=ray_address))
+    return Plan(_with_credentials(settings, data), data, ray_listen)
 
 
-def _port(wanted: int, url_before: str | None, taken: set[int], option: str) -> int:
+def _ray_listen(wanted: str, before: state_file.UpState | None, taken: set[int]) -> tuple[str, int]:
+    host, _, port = wanted.rpartition(":")
+    url_before = f"ray://{before.ray_address}" if before else None
+    return host, _port(int(port), url_before, taken, "ray.listen", host)
+
+
+def _port(wanted: int, url_before: str | None, taken: set[int], option: str, host: str = HOST) -> int:
     before = urlsplit(url_before).port if url_before else None
-    found = ports.settle(HOST, wanted, before, taken, option)
+    found = ports.settle(host, wanted, before, taken, option)
     taken.add(found)
     return found
 
@@ -170,17 +175,17 @@ def _environment(plan: Plan) -> dict[str, str]:
 
 
 def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
-    if plan.ray_port is None:
+    if plan.ray_listen is None:
         return []
     from ucloud_ray.cluster.local import ray_head_command
 
-    port, host, hardware = plan.ray_port, socket.gethostname(), node_offer.hardware_here()
+    (address, port), host, hardware = plan.ray_listen, socket.gethostname(), node_offer.hardware_here()
     resources = node_offer.resources(plan.settings, host, hardware)
     labels = node_offer.labels(plan.settings, host, hardware)
-    command = ray_head_command(plan.data, host, resources, labels, port)
+    command = ray_head_command(plan.data, host, resources, labels, port, address)
     # Ray would wait 30 s for its work to move to other machines before it ends; there are none.
     at_once = environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
-    return [parts.PartSpec("ray", command, at_once, lambda: ports.is_open(RAY_HOST, port), stop_seconds=20.0)]
+    return [parts.PartSpec("ray", command, at_once, lambda: ports.is_open(address, port), stop_seconds=20.0)]
 
 
 def _answers(url: str) -> bool:

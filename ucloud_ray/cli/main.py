@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ucloud_ray.cli import apps, capacity, doctor, jobs, serve, status, token, up
+from ucloud_ray.cli import apps, capacity, doctor, jobs, node, serve, status, token, up
 from ucloud_ray.cli import run as run_command
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.config_tree import ConfigError
@@ -53,6 +53,7 @@ def ucloud_ray(
 
 app.command("up", short_help="Start everything on this machine.")(up.up)
 app.command("down", short_help="Stop what `up` started; jobs go on.")(up.down)
+app.command("node", short_help="Join a cluster with this machine.")(node.node)
 app.command("status", short_help="Everything in one screen.")(status.status)
 app.command("doctor", short_help="Check this machine.")(doctor.doctor)
 app.command("run", short_help="Submit a job and follow it.")(run_command.run)

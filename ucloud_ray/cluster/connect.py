@@ -39,7 +39,7 @@ def disconnect() -> None:
 async def supervisor(build: BuildSupervisor, settings: ClusterSettings, fingerprint: str) -> Any:
     """The supervisor actor, made if there is none, replaced if it runs with another configuration.
 
-    Raises `CannotConnect`.
+    It stays on the machine where it was made. Raises `CannotConnect`.
     """
     with contextlib.suppress(ValueError):  # none there yet
         await _end_if_other(ray.get_actor(names.SUPERVISOR), fingerprint)
@@ -52,9 +52,17 @@ async def supervisor(build: BuildSupervisor, settings: ClusterSettings, fingerpr
             num_cpus=0,
             max_restarts=-1,
             max_concurrency=CONCURRENCY,
+            label_selector=_here(),
         )
         .remote(build, settings, fingerprint)
     )
+
+
+def _here() -> dict[str, str]:
+    """The machine of this process: the store may be a file of it, and one elsewhere could be cut off from it."""
+    mine = ray.get_runtime_context().get_node_id()
+    labels: dict[str, str] = next((node["Labels"] for node in ray.nodes() if node["NodeID"] == mine), {})
+    return {names.HOST_LABEL: labels[names.HOST_LABEL]} if names.HOST_LABEL in labels else {}
 
 
 async def _end_if_other(actor: Any, fingerprint: str) -> None:

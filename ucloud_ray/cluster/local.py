@@ -1,7 +1,8 @@
-"""A Ray head for one machine, as `ucloud-ray up` starts it: command line and environment. Starts nothing itself.
+"""Ray's part on this machine: the head of `ucloud-ray up`, the others of `ucloud-ray node`. Starts nothing itself.
 
-It listens for this machine only: `127.0.0.2` is loopback, and unlike `127.0.0.1` Ray takes it as the node's address
-instead of looking for another one. Every connection needs the token (D12).
+Command lines and environment only. By default a head listens for its own machine alone: `127.0.0.2` is loopback, and
+unlike `127.0.0.1` Ray takes it as the node's address instead of looking for another one. Every connection needs the
+token (D12).
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ OBJECT_STORE_BYTES = 100_000_000
 
 def ray_environment(data_dir: Path) -> dict[str, str]:
     """Variables for Ray's own processes and for everything that connects to them. Makes the token at the first call."""
+    return shared_environment() | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(_token(data_dir))}
+
+
+def shared_environment() -> dict[str, str]:
+    """The part of it that is the same on all machines."""
     return {
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(_token(data_dir)),
         # Memory is limited per workload; the monitor would shoot a replica actor for a user's container (D11).
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -38,26 +42,37 @@ def ray_environment(data_dir: Path) -> dict[str, str]:
 
 
 def ray_head_command(
-    data_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], port: int
+    data_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], port: int, address: str = ADDRESS
 ) -> list[str]:
     """`ray start --head --block` on this port; every other port is any free one, so that several can run."""
+    first = ["--head", f"--port={port}", "--include-dashboard=false", *_ray_client_port(address)]
+    return _ray_start(first, data_dir, host, resources, labels, address)
+
+
+def ray_node_command(
+    head: str, state_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], address: str
+) -> list[str]:
+    """`ray start --block`: join the head at HOST:PORT. `state_dir` is this machine's own folder."""
+    return _ray_start([f"--address={head}"], state_dir / host, host, resources, labels, address)
+
+
+def _ray_start(
+    first: list[str], folder: Path, host: str, resources: dict[str, float], labels: dict[str, str], address: str
+) -> list[str]:
     all_labels = {"ucloud-ray/host": host} | labels
     return [
         str(Path(sys.executable).with_name("ray")),
         "start",
-        "--head",
         "--block",
-        f"--port={port}",
-        f"--node-ip-address={ADDRESS}",
-        f"--temp-dir={_temp_dir(data_dir)}",
+        *first,
+        f"--node-ip-address={address}",
+        f"--temp-dir={_temp_dir(folder)}",
         f"--resources={json.dumps(resources)}",
         "--labels=" + ",".join(f"{name}={value}" for name, value in all_labels.items()),
         f"--object-store-memory={OBJECT_STORE_BYTES}",
-        *_ray_client_port(),
-        f"--dashboard-agent-listen-port={_free_port()}",
+        f"--dashboard-agent-listen-port={_free_port(address)}",
         "--min-worker-port=0",
         "--max-worker-port=0",
-        "--include-dashboard=false",
         "--include-log-monitor=false",
         "--disable-usage-stats",
         "--log-style=record",
@@ -65,9 +80,9 @@ def ray_head_command(
     ]
 
 
-def _ray_client_port() -> list[str]:
+def _ray_client_port(address: str) -> list[str]:
     """Ray opens its client port, a fixed one, exactly when gRPC is installed; without it the option is refused."""
-    return [f"--ray-client-server-port={_free_port()}"] if find_spec("grpc") else []
+    return [f"--ray-client-server-port={_free_port(address)}"] if find_spec("grpc") else []
 
 
 def _temp_dir(data_dir: Path) -> Path:
@@ -87,7 +102,7 @@ def _token(data_dir: Path) -> Path:
     return file
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind((ADDRESS, 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])

@@ -133,7 +133,7 @@ WRONG = {
     "public link": (_set(f"{S}.resources", [{"type": "ingress", "id": "1"}]), "public links"),
     "public address": (_set(f"{S}.resources", [{"type": "network", "id": "1"}]), "public IP"),
     "private network": (_set(f"{S}.resources", [{"type": "private_network", "id": "1"}]), "private networks"),
-    "peer that is itself": (_set(f"{S}.resources", [{"type": "peer", "hostname": "LocalHost", "jobId": "1"}]), "itself"),
+    "peer of itself": (_set(f"{S}.resources", [{"type": "peer", "hostname": "LocalHost", "jobId": "1"}]), "itself"),
     "licence": (_set(f"{S}.parameters.lic", {"type": "license_server", "id": "1"}), "licence"),
     "file with ..": (_set(f"{S}.resources", [{"type": "file", "path": "/87/../1"}]), ".."),
     "file at a reserved place": (
