@@ -97,7 +97,7 @@ class DockerDriver:
     async def start(self, spec: TaskSpec) -> TaskHandle:
         facts = await self._host_facts()
         container = await self._client.run(launch.launch, self._client, self._settings, facts, spec)
-        target = LogTarget(container, spec.logs, spec.job_folder, self._settings.job_user or spec.user)
+        target = LogTarget(container, spec.logs, spec.job_folder, self._settings.job_user or spec.user, spec.job_root)
         self._copy(spec.id, target)
         return handles.make(spec.id, target)
 

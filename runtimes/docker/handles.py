@@ -24,6 +24,7 @@ def make(id: TaskId, target: LogTarget) -> TaskHandle:
         "stderr": str(target.paths.stderr),
         "jobFolder": str(target.job_folder),
         "owner": None if target.owner is None else list(target.owner),
+        "jobRoot": None if target.job_root is None else str(target.job_root),
     }
     return TaskHandle(DRIVER, id, data=data)
 
@@ -40,6 +41,7 @@ def log_target(handle: TaskHandle) -> LogTarget:
         paths=LogPaths(Path(handle.data["stdout"]), Path(handle.data["stderr"])),
         job_folder=Path(handle.data["jobFolder"]),
         owner=None if owner is None else (owner[0], owner[1]),
+        job_root=_path(handle.data.get("jobRoot")),
     )
 
 
@@ -52,7 +54,12 @@ def target_of_container(container: Mapping[str, Any], owner: tuple[int, int] | N
         paths=container_spec.log_paths(labels),
         job_folder=Path(labels[container_spec.JOB_FOLDER]),
         owner=owner or state.owner(container),
+        job_root=_path(labels.get(container_spec.JOB_ROOT)),
     )
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def found_task(container: Mapping[str, Any]) -> FoundTask:

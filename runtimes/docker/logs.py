@@ -25,6 +25,7 @@ from runtimes.docker import state
 from runtimes.docker.frames import Demultiplexer
 from runtimes.docker.sink import LogSink
 from runtimes.errors import DriverError, RuntimeUnavailable, TaskNotFound
+from runtimes.mounts import beneath
 from runtimes.types import LogPaths, TaskState
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,8 @@ class LogTarget:
     paths: LogPaths
     job_folder: Path
     owner: tuple[int, int] | None = None
+    job_root: Path | None = None
+    """The folder that the job folder may not leave."""
 
 
 class Pieces(Protocol):
@@ -160,8 +163,13 @@ class LogCopy:
 
     def _open_sink(self) -> LogSink:
         record = self._state_folder / f"copied-{self._target.container[:12]}"
-        target = self._target
-        return LogSink(target.paths, target.job_folder, record, target.owner, self._try_again_later)
+        target, fail = self._target, self._try_again_later
+        try:
+            with beneath.held(target.job_root, target.job_folder) as folder:
+                return LogSink(target.paths, folder, record, target.owner, fail)
+        except OSError:
+            # The user took the folder away, or put a link in its place: his output is not shown there.
+            return LogSink(target.paths, target.paths.stdout.parent, record, target.owner, fail)
 
     def _try_again_later(self, error: Exception) -> None:
         """Returns after a pause. Raises `GaveUpError` when it is too late for another try."""

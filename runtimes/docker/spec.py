@@ -24,7 +24,8 @@ PROVIDER = "ucloud-ray/provider"
 STDOUT = "ucloud-ray/docker.stdout"
 STDERR = "ucloud-ray/docker.stderr"
 JOB_FOLDER = "ucloud-ray/docker.job-folder"
-_OWN_LABELS = frozenset({STDOUT, STDERR, JOB_FOLDER})
+JOB_ROOT = "ucloud-ray/docker.job-root"
+_OWN_LABELS = frozenset({STDOUT, STDERR, JOB_FOLDER, JOB_ROOT})
 
 ETC = "/etc/ucloud"
 
@@ -94,6 +95,7 @@ def labels(spec: TaskSpec) -> dict[str, str]:
         STDOUT: str(spec.logs.stdout),
         STDERR: str(spec.logs.stderr),
         JOB_FOLDER: str(spec.job_folder),
+        **({} if spec.job_root is None else {JOB_ROOT: str(spec.job_root)}),
     }
 
 

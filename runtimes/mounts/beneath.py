@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import os
-from pathlib import PurePath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 
 from runtimes.mounts import syscalls
 
@@ -18,7 +20,7 @@ _ATTEMPTS = 100
 """The kernel asks to try again when somebody renames folders while it walks up through `..`."""
 
 
-class LeavesRoot(Exception):
+class LeavesRoot(OSError):
     """The path leads out of its root."""
 
 
@@ -37,6 +39,20 @@ def open_beneath(root: str | os.PathLike[str], path: str | os.PathLike[str], fla
         raise
     finally:
         os.close(folder)
+
+
+@contextmanager
+def held(root: Path | None, folder: Path) -> Iterator[Path]:
+    """A path that means this very folder while it is held, whatever happens to its name; `folder` itself without a
+    root. Raises `LeavesRoot`, `OSError`."""
+    if root is None:
+        yield folder
+        return
+    opened = open_beneath(root, folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield Path(f"/proc/self/fd/{opened}")
+    finally:
+        os.close(opened)
 
 
 def _relative(root: str | os.PathLike[str], path: str | os.PathLike[str]) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from runtimes import logfiles
 from runtimes.errors import InvalidTask, RuntimeUnavailable, StartFailed
+from runtimes.mounts import beneath
 from runtimes.native import cgroup, plan
 from runtimes.native.launcher_client import LauncherClient, LauncherDied
 from runtimes.native.limits import HardLimits
@@ -133,12 +134,15 @@ def _is_undone(spec: TaskSpec, folder: TaskFolder) -> bool:
 def _open_files(spec: TaskSpec, files: ExitStack) -> list[int]:
     """Opened here and handed over, so that neither a renamed folder nor a planted link leads the process elsewhere."""
     try:
-        opened = [_open_folder(spec.job_folder, files)]
+        job_folder = files.enter_context(beneath.held(spec.job_root, spec.job_folder))
+        opened = [_open_folder(job_folder, files)]
         for log in (spec.logs.stdout, spec.logs.stderr):
             opened.append(logfiles.open_append(log, spec.user))
             files.callback(os.close, opened[-1])
             if log.parent != spec.job_folder:
-                logfiles.publish(log, spec.job_folder, spec.user)
+                logfiles.publish(log, job_folder, spec.user)
+    except beneath.LeavesRoot as leaving:
+        raise InvalidTask("the job folder is a link that leaves its drive") from leaving
     except OSError as error:
         if error.errno in OURS_TO_SOLVE:
             raise

@@ -77,8 +77,8 @@ class Drives:
         return Drive(drive_id, "Home", self._homes / names.folder / names.member, owner.workspace)
 
     def locate(self, ucloud_path: str, owner: Owner) -> Located:
-        """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as far as they stay on the
-        drive, by whoever mounts it (ENV-18).
+        """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as long as they stay on
+        it, by whoever mounts it (ENV-18).
 
         Raises `BadRequest` for a drive that is not of this workspace (ENV-16: our own view, whatever the Core allowed)
         and for a path with `..`.
@@ -90,7 +90,7 @@ class Drives:
         return Located(drive.root.joinpath(*parts[2:]), drive.root)
 
     def check(self, ucloud_path: str, owner: Owner) -> None:
-        """`locate`, and refuse a link that leaves its drive, so that a user hears of it at once. What does not exist may
+        """`locate`, and refuse a link that leaves its drive, so that its user hears of it. What does not exist may
         exist when the job starts (ENV-15). Raises `BadRequest`."""
         located = self.locate(ucloud_path, owner)
         try:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from runtimes import errors, logfiles
 from runtimes.abilities import SetsHosts, TellsQuickEnds
 from runtimes.driver import Driver
+from runtimes.mounts import beneath
 from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
 
@@ -78,8 +80,14 @@ class TaskDesk:
         finally:
             self._launching.discard(spec.id)
         for path in (spec.logs.stdout, spec.logs.stderr):
-            logfiles.publish(path, spec.job_folder)
+            _publish(path, spec)
         return handle
+
+    def progress(self, driver: str, id: TaskId) -> Progress | None:
+        """What a start that is under way here is doing."""
+        its_driver = self._driver(driver)
+        under_way = id in self._starting and isinstance(its_driver, TellsProgress)
+        return its_driver.progress(id) if under_way else None
 
     async def recover(self, driver: str, id: TaskId) -> TaskHandle:
         self._known.add(id)
@@ -124,6 +132,12 @@ class TaskDesk:
         if name not in self._drivers:
             self._drivers[name] = self._driver_of(name)
         return self._drivers[name]
+
+
+def _publish(path: Path, spec: TaskSpec) -> None:
+    """A courtesy: followers read the private file."""
+    with suppress(OSError), beneath.held(spec.job_root, spec.job_folder) as folder:
+        logfiles.publish(path, folder)
 
 
 def _make_log_folder(folder: Path) -> None:
