@@ -26,7 +26,7 @@ from runtimes import registry
 from runtimes.driver import Driver
 from runtimes.network.names import Names
 from runtimes.network.node_network import NodeNetwork
-from runtimes.settings import DockerSettings, NativeSettings, RuntimeSettings, ScriptedSettings
+from runtimes.settings import DockerSettings, NativeSettings, RegistryLogin, RuntimeSettings, ScriptedSettings
 from ucloud_ray import __version__, garbage, telemetry
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
@@ -259,6 +259,10 @@ def runtime_settings(settings: Settings, host: str) -> RuntimeSettings:
             container_root=settings.policy.container_root,
             scratch_bytes=settings.policy.scratch_bytes,
             network=_docker_network(settings),
+            pull_retry_seconds=settings.policy.pull_retry_seconds,
+            registries=tuple(
+                RegistryLogin(one.host, one.username, one.password, one.password_file) for one in settings.registries
+            ),
         ),
         scripted=ScriptedSettings(tasks / "scripted"),
     )

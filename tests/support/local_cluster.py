@@ -19,7 +19,7 @@ from runtimes.network.plan import NetworkPlan
 from runtimes.scripted.driver import ScriptedDriver
 from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
-from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec, TaskState
+from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec, TaskState
 from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, NoRoomNow, PlacementRequest, Started
 from ucloud_ray.control.replica_runner import TaskDesk
 from ucloud_ray.domain.ids import JobUid
@@ -41,6 +41,11 @@ class StallingDriver(ScriptedDriver):
         self.may_prepare.set()
         self.failures = 0
         """How many preparations fail for a passing reason, whichever task they are for."""
+        self.doing: Progress | None = None
+        """What it says of preparations that are under way."""
+
+    def progress(self, id: TaskId) -> Progress | None:
+        return self.doing
 
     async def prepare(self, spec: TaskSpec) -> None:
         await self.may_prepare.wait()
@@ -196,6 +201,10 @@ class LocalCluster:
     async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         await self._enter("start", host, spec.id)
         return await self._on(host, lambda desk: desk.launch("scripted", spec))
+
+    async def progress(self, host: str, backend: Backend, id: TaskId) -> Progress | None:
+        self.calls.append(("progress", host, id))
+        return self.machines.hosts[host].desk.progress("scripted", id)
 
     async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle:
         await self._enter("recover", host, id)

@@ -74,6 +74,11 @@ class Pool:
         self._leases[task] = worker
         return worker.actor
 
+    def serving(self, task: TaskId) -> Any:
+        """The actor that this task has; None if it has none at the moment."""
+        worker = self._leases.get(task)
+        return None if worker is None else worker.actor
+
     async def lease_in_group(self, host: str, task: TaskId, group: Any, bundle: int, gpus: int) -> Any:
         """A fresh actor inside a bundle, for a rank with GPUs."""
         if task not in self._leases:

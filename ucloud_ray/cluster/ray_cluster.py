@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.cluster import calls
 from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.cluster.nodes import Nodes
@@ -23,6 +23,7 @@ from ucloud_ray.domain.job import Backend
 Result = TypeVar("Result")
 
 DESTROY_SECONDS = 60.0
+PROGRESS_SECONDS = 2.0
 HOSTS_SECONDS = 20.0
 WARM_SECONDS = 5.0
 
@@ -67,6 +68,17 @@ class RayCluster:
         actor = await self._actor(host, spec.id, spec)
         started: Started = await self._answer(host, actor.launch.remote(driver, spec), "the start")
         return started
+
+    async def progress(self, host: str, backend: Backend, id: TaskId) -> Progress | None:
+        actor = self._pool.serving(id)
+        if actor is None:
+            return None
+        try:
+            reference = actor.progress.remote(self._settings.driver(backend), id)
+            told: Progress | None = await self._answer(host, reference, "the progress", timeout=PROGRESS_SECONDS)
+        except ClusterUnavailable:
+            return None
+        return told
 
     async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle:
         actor = await self._actor(host, id)

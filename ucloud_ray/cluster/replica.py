@@ -15,7 +15,7 @@ from functools import partial
 import ray
 
 from runtimes.driver import Driver
-from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
 from ucloud_ray.control.replica_runner import TaskDesk
 
@@ -34,6 +34,9 @@ class ReplicaActor:
 
     async def launch(self, driver: str, spec: TaskSpec) -> Started:
         return await self._desk.launch(driver, _with_gpus(spec))
+
+    async def progress(self, driver: str, id: TaskId) -> Progress | None:
+        return self._desk.progress(driver, id)
 
     async def recover(self, driver: str, id: TaskId) -> TaskHandle:
         return await self._desk.recover(driver, id)

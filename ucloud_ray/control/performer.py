@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
@@ -26,6 +26,7 @@ from ucloud_ray.control.fabric_keeper import FabricKeeper
 from ucloud_ray.control.job_folder import clear_mount_points, make_job_folder, write_parameters
 from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone, Started
 from ucloud_ray.control.scheduler import Scheduler
+from ucloud_ray.control.start_notes import Rhythm, StartNotes
 from ucloud_ray.control.task_spec import TaskFactory, mount_points, task_id
 from ucloud_ray.domain import effects, events, lifecycle, texts
 from ucloud_ray.domain.ids import JobUid
@@ -54,6 +55,7 @@ class Patience:
     """`nodeLossGraceSeconds`."""
     start: float = 120.0
     """How long a start is repeated while the runtime on a machine that answers does not."""
+    notes: Rhythm = field(default_factory=Rhythm)
 
 
 class Performer:
@@ -76,6 +78,7 @@ class Performer:
         self._live = live
         self._document = document
         self._patience = patience
+        self._notes = StartNotes(cluster, post, patience.notes)
         self._absences = Absences(stale_after=2 * patience.retry_most)
         self._closed = False
         self._running: dict[JobUid, dict[Key, asyncio.Task[None]]] = {}
@@ -131,12 +134,13 @@ class Performer:
             self._post(job.uid, events.FolderReady(folder.ucloud_path))
         await self._connect(job, effect)
         spec = self._tasks.build(job, effect.rank, self._fabric.names(job, effect.rank))
-        return await self._insist(
-            effect.host,
-            lambda: self._cluster.prepare_and_start(effect.host, job.spec.backend, spec),
-            unknown=(*UNKNOWN, driver_errors.NameTaken),
-            at_most=self._patience.start,
-        )
+        with self._notes.about(job, effect, spec.id):
+            return await self._insist(
+                effect.host,
+                lambda: self._cluster.prepare_and_start(effect.host, job.spec.backend, spec),
+                unknown=(*UNKNOWN, driver_errors.NameTaken),
+                at_most=self._patience.start,
+            )
 
     async def _connect(self, job: Job, effect: effects.StartReplica) -> None:
         """Whoever it may talk to must be reachable when it starts (D14)."""

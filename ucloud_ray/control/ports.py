@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import ExitResult, FoundTask, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Backend, Job, Machine
@@ -219,6 +219,10 @@ class Cluster(Protocol):
 
     async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         """`Driver.prepare`, then `Driver.start` on that machine."""
+        ...
+
+    async def progress(self, host: str, backend: Backend, id: TaskId) -> Progress | None:
+        """What a start that is under way is doing; None if that is not known at the moment. Raises nothing."""
         ...
 
     async def recover(self, host: str, backend: Backend, id: TaskId) -> TaskHandle: ...

@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtimes import errors, logfiles
-from runtimes.abilities import SetsHosts, TellsQuickEnds
+from runtimes.abilities import SetsHosts, TellsProgress, TellsQuickEnds
 from runtimes.driver import Driver
 from runtimes.mounts import beneath
-from runtimes.types import ExitResult, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
 
 REMEMBERED = 10_000
@@ -86,8 +86,9 @@ class TaskDesk:
     def progress(self, driver: str, id: TaskId) -> Progress | None:
         """What a start that is under way here is doing."""
         its_driver = self._driver(driver)
-        under_way = id in self._starting and isinstance(its_driver, TellsProgress)
-        return its_driver.progress(id) if under_way else None
+        if id in self._starting and isinstance(its_driver, TellsProgress):
+            return its_driver.progress(id)
+        return None
 
     async def recover(self, driver: str, id: TaskId) -> TaskHandle:
         self._known.add(id)

@@ -43,6 +43,36 @@ def not_started(reason: str) -> str:
     return f"Your job could not be started: {one_line(reason) or 'unknown reason'}"
 
 
+def try_again(reason: str) -> str:
+    """A start that failed for a passing reason (SCH-11)."""
+    return f"Your job could not be started yet: {one_line(reason) or 'unknown reason'}. It will be tried again"
+
+
+def maintenance(host: str, message: str) -> str:
+    """To the users of a machine that is drained (SCH-15)."""
+    words = f"The machine {one_line(host)} that your job runs on is going into maintenance; your job goes on until then"
+    return f"{words} ({one_line(message)})" if message else words
+
+
+def maintenance_over(host: str) -> str:
+    """SCH-15."""
+    return f"The maintenance of the machine {one_line(host)} that your job runs on is over"
+
+
+def peer_missing(hostname: str, job_id: str) -> str:
+    """ENV-49."""
+    return (
+        f"The job {one_line(job_id)}, which your job was to reach as {one_line(hostname)}, is not running; "
+        "your job goes on without it"
+    )
+
+
+def starting(doing: str, host: str, detail: str) -> str:
+    """What a start is busy with (ENV-54): `Fetching the image acme/batch:1.0 on node-a: 45 % of 1.2 GB`."""
+    words = f"{doing} on {host}"
+    return one_line(f"{words}: {detail}" if detail else words)
+
+
 def extended(by: int) -> str:
     """`by` in milliseconds (TIME-6)."""
     return f"Your job has been extended by {duration(by)}"
