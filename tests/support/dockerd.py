@@ -35,6 +35,20 @@ def missing() -> str | None:
     return "no Docker daemon answers, and none can be started (needs root, and Debian's docker.io)"
 
 
+REMAPPED = "ucloud-remap"
+"""The account to which `scripts/dev-env` gives the user ids of a daemon that maps root to the job user."""
+
+
+def missing_remapped() -> str | None:
+    """Why no daemon that maps users can be started here, or None."""
+    if not can_start():
+        return "a Docker daemon of its own can only be started by root, with Debian's docker.io installed"
+    tables = [file.read_text().splitlines() for file in map(Path, ("/etc/subuid", "/etc/subgid")) if file.exists()]
+    if len(tables) == 2 and all(f"{REMAPPED}:11042:1" in table for table in tables):
+        return None
+    return f"{REMAPPED} is not in /etc/subuid and /etc/subgid with 11042 as root: run scripts/dev-env"
+
+
 def can_start() -> bool:
     """Whether a private daemon can be started here."""
     return os.geteuid() == 0 and shutil.which("dockerd") is not None
@@ -63,6 +77,8 @@ class PrivateDaemon:
     prefix: tuple[str, ...] = ()
     """What runs it elsewhere, in another network namespace say; it must become dockerd and not stay its parent."""
     network: tuple[str, ...] = ("--bridge=none", "--iptables=false", "--ip-forward=false")
+    options: tuple[str, ...] = ()
+    """More of the daemon's own."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
@@ -110,7 +126,7 @@ class PrivateDaemon:
     def _command(self, config: Path) -> list[str]:
         places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
         options = [f"{option}={self.folder / place}" for option, place in places.items()]
-        told = [f"--config-file={config}", f"--host={self.url}", *options, *self.network]
+        told = [f"--config-file={config}", f"--host={self.url}", *options, *self.network, *self.options]
         return [*self.prefix, "dockerd", *told]
 
     def _answers(self) -> bool:

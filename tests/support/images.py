@@ -6,7 +6,7 @@ import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import docker
@@ -22,16 +22,19 @@ def missing_programs() -> str | None:
     return None if shutil.which("busybox") else "busybox is not installed (Debian: busybox-static)"
 
 
-def tiny_image(client: docker.APIClient, tag: str = "1", changes: Sequence[str] = ()) -> str:
+def tiny_image(
+    client: docker.APIClient, tag: str = "1", changes: Sequence[str] = (), files: Mapping[str, str] | None = None
+) -> str:
     """A few megabytes with a shell and the usual small programs; its reference. Made once per daemon and tag.
 
-    `changes` are lines of a Dockerfile, such as `USER 1000`; give each set of them a tag of its own.
+    `changes` are lines of a Dockerfile, such as `USER 1000`; `files` are more files, `etc/passwd` to content. Give each
+    set of them a tag of its own.
     """
     reference = f"{TINY}:{tag}"
     try:
         client.inspect_image(reference)
     except docker.errors.ImageNotFound:
-        client.import_image_from_data(_root_file_system(), repository=TINY, tag=tag, changes=list(changes))
+        client.import_image_from_data(_root_file_system(files or {}), repository=TINY, tag=tag, changes=list(changes))
     return reference
 
 
@@ -42,7 +45,7 @@ def batch_image(url: str) -> str:
     return BATCH
 
 
-def _root_file_system() -> bytes:
+def _root_file_system(files: Mapping[str, str]) -> bytes:
     busybox = shutil.which("busybox")
     assert busybox is not None
     buffer = io.BytesIO()
@@ -51,6 +54,8 @@ def _root_file_system() -> bytes:
             tar.addfile(_entry(folder, tarfile.DIRTYPE, mode))
         program = Path(busybox).read_bytes()
         tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(program)), io.BytesIO(program))
+        for name, content in files.items():
+            tar.addfile(_entry(name, tarfile.REGTYPE, 0o644, size=len(content.encode())), io.BytesIO(content.encode()))
         for applet in _applets(busybox):
             tar.addfile(_entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox"))
     return buffer.getvalue()

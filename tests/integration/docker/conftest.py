@@ -53,7 +53,8 @@ def api(daemon_url: str) -> Iterator[docker.APIClient]:
 
 @pytest.fixture
 def settings(daemon_url: str, tmp_path: Path) -> DockerSettings:
-    return DockerSettings(tmp_path / "state", base_url=daemon_url, pull_retry_seconds=0)
+    job_user = USER if os.geteuid() == 0 else None
+    return DockerSettings(tmp_path / "state", base_url=daemon_url, pull_retry_seconds=0, job_user=job_user)
 
 
 @pytest.fixture
@@ -63,7 +64,18 @@ async def driver(settings: DockerSettings, api: docker.APIClient) -> AsyncIterat
     for task in await driver.list_tasks(PROVIDER):
         await driver.destroy(task.id)
     await driver.close()
-    assert not settings.state_dir.exists() or list(settings.state_dir.iterdir()) == []
+    assert folders_below(settings.state_dir) == []
+    assert mounts_below(settings.state_dir) == []
+
+
+def folders_below(folder: Path) -> list[str]:
+    """What the driver keeps of tasks; what it knows of images is in files."""
+    return [path.name for path in folder.iterdir() if path.is_dir()] if folder.exists() else []
+
+
+def mounts_below(folder: Path) -> list[str]:
+    points = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    return [point for point in points if Path(point).is_relative_to(folder)]
 
 
 @pytest.fixture
@@ -76,7 +88,9 @@ def make_task(api: docker.APIClient, tmp_path: Path) -> MakeTask:
         job_folder, log_folder = tmp_path / "jobs" / name, tmp_path / "logs" / name
         for folder in (job_folder, log_folder):
             folder.mkdir(parents=True)
-        job_folder.chmod(0o777)
+        if os.geteuid() == 0:
+            os.chown(job_folder, *USER)
+        job_folder.chmod(0o2775 if os.geteuid() == 0 else 0o777)
         task = TaskSpec(
             id=TaskId(name, "1"),
             labels={"ucloud-ray/provider": PROVIDER},
