@@ -145,6 +145,8 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             offers=Offers(settings.provider.id, settings.products),
             rules=rules_of(settings.policy),
             patience=Patience(host_grace=settings.policy.node_loss_grace_seconds),
+            starvation_age=round(settings.policy.starvation_age_seconds * 1000),
+            orphan_grace=settings.policy.orphan_grace_seconds,
             log_replay_bytes=settings.policy.log_replay_bytes,
             relay_key=relay_key,
             ground=_ground(settings),
@@ -178,6 +180,7 @@ def rules_of(policy: PolicySettings) -> Rules:
         replica_end_policy=policy.replica_end_policy,
         replica_linger=round(policy.replica_linger_seconds * 1000),
         stop_grace=round(policy.stop_grace_seconds * 1000),
+        max_start_attempts=policy.max_start_attempts,
     )
 
 
@@ -214,6 +217,11 @@ def network_name(settings: Settings) -> str:
     return "u" + hashlib.sha256(f"{settings.provider.id} {settings.data_dir}".encode()).hexdigest()[:7]
 
 
+def _node_network() -> NodeNetwork:
+    """Called on the machine whose network it is, whose environment counts."""
+    return NodeNetwork(os.environ.get("DOCKER_HOST") or None)
+
+
 def _docker_network(settings: Settings) -> str:
     return Names(network_name(settings)).docker if settings.network.mode == "bridge" else "none"
 
@@ -242,7 +250,7 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         logs_dir=settings.state_of("{host}") / "logs",
         drivers=("docker", "native"),
         driver_of=partial(make_driver, settings),
-        network_of=NodeNetwork if settings.network.mode == "bridge" else None,
+        network_of=_node_network if settings.network.mode == "bridge" else None,
         network_name=network_name(settings),
         replicas_per_actor=settings.policy.replicas_per_actor,
         warm_replica_actors=settings.policy.warm_replica_actors,
@@ -259,6 +267,7 @@ def runtime_settings(settings: Settings, host: str) -> RuntimeSettings:
             container_root=settings.policy.container_root,
             scratch_bytes=settings.policy.scratch_bytes,
             network=_docker_network(settings),
+            dns=settings.network.dns,
             pull_retry_seconds=settings.policy.pull_retry_seconds,
             registries=tuple(
                 RegistryLogin(one.host, one.username, one.password, one.password_file) for one in settings.registries
@@ -301,7 +310,9 @@ def _absolute(settings: Settings) -> Settings:
 
 
 def _fingerprint(settings: Settings) -> str:
-    return hashlib.sha256(f"{__version__} {settings!r}".encode()).hexdigest()
+    # Passwords are no part of what settings show of themselves.
+    passwords = [registry.password for registry in settings.registries]
+    return hashlib.sha256(f"{__version__} {settings!r} {passwords!r}".encode()).hexdigest()
 
 
 def _public_key(settings: Settings) -> str:

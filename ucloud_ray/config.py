@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from ucloud_ray import config_registries
 from ucloud_ray.config_build import build_over, to_plain
 from ucloud_ray.config_tree import ConfigError, Value, overlay_environment, read_yaml
 from ucloud_ray.settings import (
@@ -119,6 +120,7 @@ def _check(settings: Settings) -> None:
             raise ConfigError(f"'{key}' must start with http:// or https://, not '{url}'")
     _check_products(settings)
     _check_nodes(settings)
+    config_registries.check(settings.registries)
 
 
 def _check_network(network: NetworkSettings) -> None:

@@ -147,8 +147,9 @@ class RegistrySettings:
     host: str
     """`registry.example.com` or `registry.example.com:5000`, as images are called."""
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     password_file: Path | None = None
+    """In place of the password, on every machine that runs containers; read at each pull."""
 
 
 @dataclass(frozen=True, slots=True)

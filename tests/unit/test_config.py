@@ -203,3 +203,28 @@ def test_without_any_file_the_defaults_are_in_force(tmp_path: Path) -> None:
 def test_a_named_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(config.ConfigError, match=r"a\.yaml: no such file; correct \$UCLOUD_RAY_CONFIG"):
         config.find_file(None, {"UCLOUD_RAY_CONFIG": "a.yaml"}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("registry", "told"),
+    [
+        ("{host: https://registry.example.com/v2}", "'registry.example.com', not 'https://registry.example.com/v2'"),
+        ("{host: h, username: me}", "registry 'h': the username needs 'password' or 'passwordFile'"),
+        ("{host: h, password: s3cret}", "registry 'h': a password needs a 'username'"),
+        ("{host: h, username: me, password: s3cret, passwordFile: p}", "'password' and 'passwordFile' are both given"),
+        ("{host: h}, {host: H}", "the registry 'H' stands in 'registries' twice"),
+        ("{username: me}", "an entry of 'registries' needs 'host'"),
+    ],
+)
+def test_a_registry_that_cannot_be_used_is_refused_without_its_password(
+    tmp_path: Path, registry: str, told: str
+) -> None:
+    """ENV-55."""
+    message = refused(tmp_path, f"registries: [{registry}]")
+    assert told in message
+    assert "s3cret" not in message
+
+
+def test_a_password_file_of_a_registry_is_relative_to_the_configuration(tmp_path: Path) -> None:
+    settings = read(tmp_path, "registries: [{host: 'h:5000', username: me, passwordFile: secrets/h}]")
+    assert settings.registries[0].password_file == tmp_path / "secrets/h"

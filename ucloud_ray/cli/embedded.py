@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ucloud_ray import config
-from ucloud_ray.cli import minder, node_offer, output, parts, ports, state_file
+from ucloud_ray.cli import minder, node_offer, output, parts, ports, registry_passwords, state_file
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.cli.orphans import stop_orphans
 from ucloud_ray.cli.parts import python_command
@@ -108,7 +108,7 @@ def _plan(
         ray_listen = _ray_listen(settings.ray.listen, before, taken)
         ray_address = "{}:{}".format(*ray_listen)
     settings = replace(settings, ray=replace(settings.ray, address=ray_address))
-    return Plan(_with_credentials(settings, data), data, ray_listen)
+    return Plan(registry_passwords.put_aside(_with_credentials(settings, data), data), data, ray_listen)
 
 
 def _ray_listen(wanted: str, before: state_file.UpState | None, taken: set[int]) -> tuple[str, int]:
