@@ -15,6 +15,8 @@ class NativeSettings:
     """Name of our cgroup below each writable controller; tasks get a child each. Not writable: no hard limits."""
     require_cgroup: bool = False
     """Refuse to run processes without hard limits. Off by default so that a laptop works."""
+    dev_dir: Path = Path("/dev")
+    """Where the device files of GPUs are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ class DockerSettings:
     scratch_bytes: int | None = None
     """Limit of a container's own layer (ENV-40), where the daemon's storage can do it; None: no limit."""
     network: str = "none"
-    """Docker network of a container; `none` until the node's own bridge exists (D14)."""
+    """Docker's name for this machine's network (D14), `network.names.Names.docker`; the containers of tasks that have
+    an address are on it, others have none. `none`: this machine has no network for containers."""
+    dns: tuple[str, ...] = ()
+    """Name servers of containers; empty: those of the machine, less the ones that a container cannot reach."""
 
 
 @dataclass(frozen=True, slots=True)

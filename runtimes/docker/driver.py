@@ -7,12 +7,14 @@ again is its name, its labels and nothing else.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtimes.docker import (
+    attachment,
     capabilities,
     files,
     handles,
@@ -104,6 +106,8 @@ class DockerDriver:
     async def recover(self, id: TaskId) -> TaskHandle:
         container = await self._find(id.name, id)
         state.task_status(container)
+        with contextlib.suppress(OSError):  # it is tried again when the task is destroyed
+            await self._client.run(files.release_abandoned, self._settings.state_dir, id.name)
         target = handles.target_of_container(container, self._settings.job_user)
         self._copy(id, target)
         return handles.make(id, target)
@@ -162,6 +166,10 @@ class DockerDriver:
             for container in containers
             if container_spec.INCARNATION in container["Labels"]
         ]
+
+    async def set_hosts(self, id: TaskId, hosts: Mapping[str, str]) -> None:
+        container = await self._find(id.name, id)
+        await self._client.run(attachment.change_hosts, container, self._settings, id.name, hosts)
 
     async def close(self) -> None:
         await self._images.close()

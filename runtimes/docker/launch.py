@@ -17,11 +17,12 @@ yet and may be started by whoever comes next; starting twice is one start.
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from runtimes.docker import files, identity, state
+from runtimes.docker import attachment, files, identity, state
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
@@ -40,6 +41,8 @@ from runtimes.settings import DockerSettings
 from runtimes.types import Mount, TaskSpec
 
 _MISSING_SOURCE = "bind source path does not exist: "
+_ADDRESS_TAKEN = "Address already in use"
+_NO_SUCH_NETWORK = re.compile("network .* not found")
 _NAME_SECONDS = 5.0
 _NAME_RETRY_SECONDS = 0.02
 """Docker takes a name a moment before its container can be found, and frees it a moment after."""
@@ -60,9 +63,11 @@ class _Launch:
 
     def run(self) -> str:
         config = container_spec.container_config(self._spec, self._surroundings())
+        config = attachment.attached(config, self._spec, self._settings)
         try:
             with files.alone(self._state_dir, self._name) as made:
                 try:
+                    pins.release(self._folder)  # what a starter held that died
                     return self._look_until_settled(config)
                 except (DriverError, OSError) as error:
                     # A folder that was there is another attempt's, which may be running with it. One whose start was
@@ -83,7 +88,6 @@ class _Launch:
             user=identity.runs_as(self._client, self._settings, self._host, self._spec, image),
             binds=self._binds(),
             etc_folder=files.etc_folder(self._state_dir, self._name),
-            network=self._settings.network,
             scratch_bytes=self._settings.scratch_bytes,
         )
 
@@ -114,6 +118,7 @@ class _Launch:
 
     def _create_and_start(self, config: dict[str, Any]) -> str:
         """Raises `Conflict` when the name is taken."""
+        attachment.write(self._spec, self._settings)
         with self._mounts_held():
             return self._start(self._client.create(self._name, config))
 
@@ -121,6 +126,7 @@ class _Launch:
         if state.incarnation(container) != self._spec.id.incarnation:
             raise NameTaken(f"Another task called {self._name} is still on this machine.")
         if state.was_never_launched(container):
+            attachment.write(self._spec, self._settings)
             with self._mounts_held():
                 return self._start(container["Id"])
         return str(container["Id"])
@@ -141,7 +147,7 @@ class _Launch:
         """A refused start takes everything away again. An unanswered one does not: the task may run (D4)."""
         try:
             files.write(self._state_dir, self._name, self._spec.files)
-            self._client.start(container)
+            self._start_once_free(container)
         except RuntimeUnavailable:
             raise
         except (DriverError, OSError):
@@ -150,6 +156,17 @@ class _Launch:
             files.remove(self._state_dir, self._name)
             raise
         return container
+
+    def _start_once_free(self, container: str) -> None:
+        """Docker takes an address back a moment after the container that had it is gone."""
+        give_up_at = time.monotonic() + _NAME_SECONDS
+        while True:
+            try:
+                return self._client.start(container)
+            except DriverError as error:
+                if _ADDRESS_TAKEN not in str(error) or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_NAME_RETRY_SECONDS)
 
     def _explain(self, error: Exception) -> DriverError:
         """The same for the user, who knows UCloud paths and images but not this machine's paths."""
@@ -172,6 +189,10 @@ def _explain(error: Exception, words: str, image: str) -> DriverError:
         return StartFailed(
             "Docker cannot give GPUs to containers on this machine: install the vendor's container toolkit."
         )
+    if _ADDRESS_TAKEN in words:
+        return StartFailed("Another container of this machine has the task's network address.", retryable=True)
+    if _NO_SUCH_NETWORK.search(words):
+        return StartFailed("The network of containers is not set up on this machine yet.", retryable=True)
     if "docker-init" in words:
         return StartFailed("Docker's helper docker-init is missing on this machine: install tini.")
     if "storage-opt" in words:

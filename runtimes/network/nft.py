@@ -42,8 +42,12 @@ def chains(table: str) -> set[tuple[str, str]]:
 def admit_to_bridge(bridge: str) -> None:
     """Where Docker filters what machines forward, it drops what comes for our bridge, unless its users' chain says
     otherwise; our own table has judged by then. Nothing to do where Docker does not filter."""
-    if _docker_filters() and not _iptables("-C", *_admission(bridge)):
+    if not admitted_to_bridge(bridge):
         _iptables("-I", *_admission(bridge), required=True)
+
+
+def admitted_to_bridge(bridge: str) -> bool:
+    return not _docker_filters() or _iptables("-C", *_admission(bridge))
 
 
 def no_longer_admit(bridge: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -35,6 +36,7 @@ class NodeNetwork:
         self._one_at_a_time = threading.Lock()
         self._plan: NetworkPlan | None = None
         self._applied: str | None = None
+        self._kernel_can = False
 
     @property
     def applied(self) -> str | None:
@@ -76,11 +78,17 @@ class NodeNetwork:
         if reason := _missing():
             return Capabilities(available=False, reason=reason)
         try:
-            nft.apply(ruleset.trial(f"ucloud_ray_trial_{os.getpid()}"))
+            self._try_kernel()
             version = self._client.version()
         except DriverError as error:
             return Capabilities(available=False, reason=error.message)
         return Capabilities(available=True, details={"docker": str(version.get("Version", ""))})
+
+    def _try_kernel(self) -> None:
+        """Until it worked once: this is asked every few seconds."""
+        if not self._kernel_can:
+            nft.apply(ruleset.trial(f"ucloud_ray_trial_{os.getpid()}"))
+            self._kernel_can = True
 
     def _apply(self, plan: NetworkPlan) -> None:
         self._applied = None
@@ -93,7 +101,7 @@ class NodeNetwork:
 
     def _apply_rules(self, plan: NetworkPlan) -> None:
         """Whole plans take as long as they are large; a few pairs more or less take a few milliseconds."""
-        there = _marks(plan.name)
+        there = _marks(nft.chains(Names(plan.name).table))
         if there == {ruleset.mark(plan)}:
             return
         known = self._plan if self._plan is not None and there == {ruleset.mark(self._plan)} else None
@@ -107,8 +115,13 @@ class NodeNetwork:
             nft.apply(ruleset.whole(plan))
 
     def _recall(self, name: str) -> str | None:
-        there = _marks(name)
-        self._applied = there.pop().removeprefix(ruleset.MARK) if len(there) == 1 else None
+        """A plan of which something is missing is not in force; to apply it is to repair it."""
+        self._applied = None
+        chains, made = nft.chains(Names(name).table), Names(name)
+        marks = _marks(chains)
+        devices = [made.bridge, *([made.tunnel] if ("inet", ruleset.TUNNEL) in chains else [])]
+        if len(marks) == 1 and all(map(_exists, devices)) and nft.admitted_to_bridge(made.bridge):
+            self._applied = marks.pop().removeprefix(ruleset.MARK)
         return self._applied
 
     def _remove(self, name: str) -> None:
@@ -128,11 +141,12 @@ def _missing() -> str | None:
     return None
 
 
-def _marks(name: str) -> set[str]:
+def _marks(chains: set[tuple[str, str]]) -> set[str]:
     """Of the plans that both tables follow; one that only one of them has counts as none."""
-    chains = nft.chains(Names(name).table)
-    marks = {
-        family: {chain for of, chain in chains if of == family and chain.startswith(ruleset.MARK)}
-        for family in ruleset.FAMILIES
-    }
-    return marks["bridge"] if marks["bridge"] == marks["inet"] else set()
+    in_bridge, in_inet = ({name for of, name in chains if of == family} for family in ruleset.FAMILIES)
+    return {name for name in in_bridge & in_inet if name.startswith(ruleset.MARK)}
+
+
+def _exists(device: str) -> bool:
+    """Asked of the kernel, because `/sys` may show another network than ours."""
+    return device in {name for _, name in socket.if_nameindex()}

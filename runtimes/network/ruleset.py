@@ -25,6 +25,8 @@ from runtimes.network.plan import NetworkPlan
 _METADATA = "169.254.0.0/16"
 FAMILIES = ("bridge", "inet")
 MARK = "plan_"
+TUNNEL = "tunnel"
+"""Chain that is only there where tasks of other machines come through a tunnel."""
 
 
 def whole(plan: NetworkPlan) -> str:
@@ -145,8 +147,8 @@ def _inet_table(plan: NetworkPlan) -> str:
     iifname "{terms.bridge}" oifname "{terms.bridge}" accept
     iifname "{terms.bridge}" goto leaving
     oifname "{terms.bridge}" goto entering
-{_tunnel_forward(terms)}  }}
-  chain leaving {{
+  }}
+{_tunnel(terms)}  chain leaving {{
     {out}ip saddr . ip daddr @pairs accept
     ip daddr {terms.range} drop
     ip daddr @denied drop
@@ -169,24 +171,28 @@ def _inet_table(plan: NetworkPlan) -> str:
 """
 
 
-def _tunnel_forward(terms: _Terms) -> str:
-    return f'    iifname "{terms.tunnel}" drop\n    oifname "{terms.tunnel}" drop\n' if terms.tunnel else ""
-
-
 def _input(plan: NetworkPlan, terms: _Terms) -> str:
+    """Only our neighbours may put packets into the tunnel."""
     machines = [str(names.address(near.address)) for near in plan.neighbours]
+    from_others = f"    udp dport {plan.vxlan_port:d} ip saddr != @machines drop\n" if terms.tunnel else ""
     return f"""{_set("machines", "ipv4_addr", machines)}  chain to_machine {{
     type filter hook input priority -10; policy accept;
     iifname "{terms.bridge}" ct state != {{ established, related }} drop
-{_tunnel_input(plan, terms)}  }}
+{from_others}  }}
 """
 
 
-def _tunnel_input(plan: NetworkPlan, terms: _Terms) -> str:
-    """Only our neighbours may put packets into the tunnel, and none of them is for the machine itself."""
+def _tunnel(terms: _Terms) -> str:
+    """It leads from bridge to bridge, and nowhere else."""
     if not terms.tunnel:
         return ""
-    return f'    iifname "{terms.tunnel}" drop\n    udp dport {plan.vxlan_port:d} ip saddr != @machines drop\n'
+    return f"""  chain {TUNNEL} {{
+    type filter hook prerouting priority -150; policy accept;
+    iifname "{terms.tunnel}" ip daddr != {terms.subnet} drop
+    iifname "{terms.tunnel}" ip daddr {names.gateway(terms.subnet)} drop
+    iifname "{terms.tunnel}" meta nfproto ipv6 drop
+  }}
+"""
 
 
 def _split(own: str, pairs: Iterable[tuple[str, ...]]) -> dict[str, set[str]]:
