@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,10 @@ class TaskSpec:
     gpu_count: int = 0
     """Whole devices that the task was promised (ENV-38)."""
     gpu_ids: tuple[str, ...] = ()
-    """Which devices of this machine it gets; filled in beside the task, where Ray assigned them (D5)."""
+    """Which devices of this machine are its own, by their names there (SCH-21)."""
+    gpu_type: Literal["nvidia", "amd"] = "nvidia"
+    runtime: str | None = None
+    """Docker runtime; None: the daemon's default."""
 
     @property
     def words(self) -> tuple[str, ...]:

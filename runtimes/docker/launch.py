@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from runtimes.docker import attachment, files, identity, state
+from runtimes.docker import attachment, files, identity, inherited, state
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
@@ -60,9 +60,14 @@ class _Launch:
         self._client, self._settings, self._host, self._spec = client, settings, host, spec
         self._name, self._state_dir = spec.id.name, settings.state_dir
         self._folder = files.task_folder(settings.state_dir, spec.id.name)
+        self._path = inherited.SEARCH_PATH
 
     def run(self) -> str:
-        config = container_spec.container_config(self._spec, self._surroundings())
+        image = self._image()
+        around = self._surroundings(image)
+        spec = inherited.resolved(self._client, self._settings, self._spec, image, around.user)
+        self._path = {**inherited.variables_of(image), **spec.environment}["PATH"]
+        config = container_spec.container_config(spec, around)
         config = attachment.attached(config, self._spec, self._settings)
         try:
             with files.alone(self._state_dir, self._name) as made:
@@ -78,11 +83,13 @@ class _Launch:
         except (DriverError, OSError) as error:
             raise self._explain(error) from error
 
-    def _surroundings(self) -> Surroundings:
+    def _image(self) -> dict[str, Any]:
         try:
-            image = self._client.inspect_image(str(self._spec.image))
+            return self._client.inspect_image(str(self._spec.image))
         except ImageUnavailable as missing:
             raise self._explain(missing) from missing
+
+    def _surroundings(self, image: dict[str, Any]) -> Surroundings:
         return Surroundings(
             host=self._host,
             user=identity.runs_as(self._client, self._settings, self._host, self._spec, image),
@@ -146,6 +153,7 @@ class _Launch:
     def _start(self, container: str) -> str:
         """A refused start takes everything away again. An unanswered one does not: the task may run (D4)."""
         try:
+            inherited.require_program(self._client, container, self._spec, self._path)
             files.write(self._state_dir, self._name, self._spec.files)
             self._start_once_free(container)
         except RuntimeUnavailable:

@@ -68,6 +68,12 @@ def refuse_root(reference: str, who: RunsAs) -> None:
         )
 
 
+def home(uid: int, accounts: Accounts) -> str:
+    """The HOME that a container gets if nobody sets it."""
+    found = (fields[5] for fields in _entries(accounts.passwd, 7) if _number(fields[2]) == uid)
+    return next(found, "") or "/"
+
+
 def _account(name: str, passwd: str) -> tuple[str, int, int] | None:
     """Name, uid and gid of the first entry with this name or number."""
     for fields in _entries(passwd, 4):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,7 @@ class NativeDriver:
         plan.check(spec)
         if spec.user is not None and spec.user[0] != os.geteuid() and os.geteuid() != 0:
             raise InvalidTask("processes run as the user of this service here: only root can switch to another user")
+        _require_program(spec)
         with translated(f"cannot look at {spec.job_folder}"):
             if not spec.job_folder.is_dir():  # it was made a moment ago: a thread costs more than the look
                 raise InvalidTask(f"the job folder {spec.job_folder} does not exist")
@@ -171,6 +173,12 @@ class NativeDriver:
 
     def _handle(self, id: TaskId) -> TaskHandle:
         return TaskHandle(driver=self.name, id=id)
+
+
+def _require_program(spec: TaskSpec) -> None:
+    path = spec.environment.get("PATH", plan.SEARCH_PATH)
+    if spec.requires is not None and shutil.which(spec.requires, path=path) is None:
+        raise InvalidTask(f"the application needs the program {spec.requires}, which this machine does not have")
 
 
 def _find(folder: TaskFolder, id: TaskId) -> tuple[dict[str, Any], Started]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtimes import logfiles
+from runtimes import logfiles, variables
 from runtimes.errors import (
     ImageUnavailable,
     InvalidTask,
@@ -57,7 +57,7 @@ class ScriptedDriver:
 
     async def prepare(self, spec: TaskSpec) -> None:
         self._require_runtime()
-        told = script.parse(spec.words)
+        told = script.parse(variables.resolve(spec, {}).words)
         if self._strikes(spec.id, told, "image-missing"):
             raise ImageUnavailable(f"there is no image {spec.image or 'of this name'}", retryable=False)
         if self._strikes(spec.id, told, "image-unavailable"):
@@ -67,6 +67,7 @@ class ScriptedDriver:
 
     async def start(self, spec: TaskSpec) -> TaskHandle:
         self._require_runtime()
+        spec = variables.resolve(spec, {})
         told = script.parse(spec.words)
         if not self._is_started(spec.id):
             await self._launch(spec, told)
