@@ -116,15 +116,15 @@ class Performer:
 
     async def _start(self, job: Job, effect: effects.StartReplica) -> None:
         try:
-            handle, end = await self._start_task(job, effect)
+            started = await self._start_task(job, effect)
         except (driver_errors.DriverError, ClusterUnavailable, Refused) as problem:
             self._post(job.uid, events.ReplicaStartFailed(effect.incarnation, effect.rank, *_reason(problem)))
         except Given:
             self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
         else:
-            self._post(job.uid, events.ReplicaStarted(effect.incarnation, effect.rank, handles.to_json(handle)))
-            if end is not None:
-                self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(end)))
+            self._post(job.uid, events.ReplicaStarted(effect.incarnation, effect.rank, handles.to_json(started.handle)))
+            if started.exit is not None:
+                self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(started.exit)))
 
     async def _start_task(self, job: Job, effect: effects.StartReplica) -> Started:
         folder = self._tasks.drives.job_folder(job)

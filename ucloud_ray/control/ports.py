@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from runtimes.network.plan import NetworkPlan
+from runtimes.templating.rendered import Interfaces
 from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
@@ -185,6 +186,8 @@ class Started(NamedTuple):
     handle: TaskHandle
     exit: ExitResult | None = None
     """How it ended, if it did so within a moment: a short job is then spared a call."""
+    interfaces: Interfaces = Interfaces()
+    """What its template declared (IS-30)."""
 
 
 class ClusterUnavailable(Exception):

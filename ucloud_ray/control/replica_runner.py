@@ -17,6 +17,7 @@ from runtimes import errors, logfiles
 from runtimes.abilities import SetsHosts, TellsProgress, TellsQuickEnds
 from runtimes.driver import Driver
 from runtimes.mounts import beneath
+from runtimes.templating.render import render
 from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
 
@@ -36,7 +37,7 @@ class TaskDesk:
         self._driver_of = driver_of
         self._launch_seconds = launch_seconds
         self._drivers: dict[str, Driver] = {}
-        self._starting: dict[TaskId, asyncio.Task[TaskHandle]] = {}
+        self._starting: dict[TaskId, asyncio.Task[Started]] = {}
         self._launching: set[TaskId] = set()
         self._destroyed: OrderedDict[TaskId, None] = OrderedDict()
         self._known: set[TaskId] = set()
@@ -48,6 +49,9 @@ class TaskDesk:
 
     async def start(self, driver: str, spec: TaskSpec) -> TaskHandle:
         """Prepare and start, or join the start of this task that is under way."""
+        return (await self._started(driver, spec)).handle
+
+    async def _started(self, driver: str, spec: TaskSpec) -> Started:
         if spec.id in self._destroyed:
             raise errors.StartFailed("it was stopped before it started")
         self._known.add(spec.id)
@@ -65,13 +69,14 @@ class TaskDesk:
 
     async def launch(self, driver: str, spec: TaskSpec) -> Started:
         """`start`, and a glance at whether the task ended at once."""
-        handle = await self.start(driver, spec)
+        started = await self._started(driver, spec)
         its_driver = self._driver(driver)
         if not isinstance(its_driver, TellsQuickEnds):
-            return Started(handle)
-        return Started(handle, await its_driver.ended_within(handle, GLANCE_SECONDS))
+            return started
+        return started._replace(exit=await its_driver.ended_within(started.handle, GLANCE_SECONDS))
 
-    async def _start(self, driver: Driver, spec: TaskSpec) -> TaskHandle:
+    async def _start(self, driver: Driver, spec: TaskSpec) -> Started:
+        spec, interfaces = await render(spec)
         await asyncio.to_thread(_make_log_folder, spec.logs.stdout.parent)
         await driver.prepare(spec)
         self._launching.add(spec.id)
@@ -81,7 +86,7 @@ class TaskDesk:
             self._launching.discard(spec.id)
         for path in (spec.logs.stdout, spec.logs.stderr):
             _publish(path, spec)
-        return handle
+        return Started(handle, interfaces=interfaces)
 
     def progress(self, driver: str, id: TaskId) -> Progress | None:
         """What a start that is under way here is doing."""
@@ -111,7 +116,7 @@ class TaskDesk:
         await self._driver(driver).destroy(id)
         self._known.discard(id)
 
-    async def _end_start(self, id: TaskId, starting: asyncio.Task[TaskHandle]) -> None:
+    async def _end_start(self, id: TaskId, starting: asyncio.Task[Started]) -> None:
         """A preparation is cut short. A launch may come to its end: one that is cut goes on in a thread of its driver,
         and its task would appear after it was destroyed."""
         if id in self._launching:
