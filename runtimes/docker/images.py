@@ -17,7 +17,6 @@ from runtimes.docker.turns import Turn
 from runtimes.errors import ImageUnavailable, InvalidTask, RuntimeUnavailable
 from runtimes.types import Progress
 
-_ROOT = frozenset({"", "0", "root"})
 _RUNS_ON = {"x86_64": ("amd64", "386"), "aarch64": ("arm64", "arm")}
 """Machine, as the daemon calls it, to architectures of images, the usual one first. Others are not judged."""
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
@@ -101,22 +100,3 @@ def refuse_foreign(reference: str, image: Mapping[str, Any], machine: str) -> No
         f"The image {short(reference)} is made for {architecture} machines and cannot run on this one: choose one that"
         f" is made for {usable[0]}."
     )
-
-
-def refuse_root(reference: str, image: Mapping[str, Any]) -> None:
-    """Refuse an image that would run as root (ENV-35). Raises `errors.InvalidTask`.
-
-    A user given by name is refused too: which number it has is written inside the image, where anyone may have
-    written 0.
-    """
-    user = str((image.get("Config") or {}).get("User") or "").split(":")[0]
-    if user in _ROOT or (user.isdigit() and int(user) == 0):
-        raise InvalidTask(
-            f"The image {short(reference)} runs as root, which this application may not: choose an image with another"
-            " user, or let the application ask for root."
-        )
-    if not user.isdigit():
-        raise InvalidTask(
-            f"The image {short(reference)} runs as the user {user!r}: give its number instead of its name, so that it"
-            " can be seen not to be root."
-        )

@@ -97,6 +97,11 @@ class Registry:
             _put_manifest(http, tag, listed)
         return f"{self.host}/{name}:{tag}"
 
+    def digest(self, name: str, tag: str) -> str:
+        """Of an image's manifest."""
+        url = f"http://{self.host}/v2/{name}/manifests/{tag}"
+        return httpx.head(url, auth=self._auth(), headers={"Accept": MANIFEST}).headers["Docker-Content-Digest"]
+
     def requests(self, name: str) -> list[tuple[str, str, int]]:
         """Method, path and status of everything that was asked about images of this name, in order."""
         found = _LINE.finditer((self.folder / "log").read_text(errors="replace"))
@@ -200,6 +205,9 @@ class SlowLine:
 
     def __init__(self, target_port: int, rate: int | None) -> None:
         self.rate = rate
+        self.connections = 0
+        """That are open."""
+        self._counting = threading.Lock()
         self._target = target_port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
@@ -225,8 +233,14 @@ class SlowLine:
         except OSError:
             caller.close()
             return
+        self._count(1)
         threading.Thread(target=self._copy, args=(caller, target, False), daemon=True).start()
         self._copy(target, caller, True)
+        self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self.connections += change
 
     def _copy(self, source: socket.socket, target: socket.socket, slowly: bool) -> None:
         try:

@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
+from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.cluster import calls
 from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.cluster.nodes import Nodes
 from ucloud_ray.cluster.placements import SPARE_SECONDS, Placements
 from ucloud_ray.cluster.pool import Pool
 from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, PlacementRequest, Started
-from ucloud_ray.control.task_spec import LABEL_RANK
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend
 
@@ -65,7 +64,7 @@ class RayCluster:
 
     async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         driver = self._settings.driver(backend)
-        actor = await self._actor(host, spec.id, spec)
+        actor = await self._actor(host, spec.id)
         started: Started = await self._answer(host, actor.launch.remote(driver, spec), "the start")
         return started
 
@@ -104,6 +103,11 @@ class RayCluster:
         await self._answer(host, reference, "the clean-up", timeout=DESTROY_SECONDS)
         self._pool.give_back(id)
 
+    async def list_tasks(self, host: str, provider_id: str) -> list[tuple[Backend, FoundTask]]:
+        found = await self._known.list_tasks(host, provider_id)
+        backends = {driver: backend for backend, driver in self._settings.driver_for_backend}
+        return [(backends[driver], task) for driver, task in found]
+
     async def apply_network(self, host: str, plan: NetworkPlan) -> None:
         await self._known.apply_network(host, plan)
 
@@ -117,13 +121,9 @@ class RayCluster:
         assert self._nodes is not None, "start first"
         return self._nodes
 
-    async def _actor(self, host: str, task: TaskId, spec: TaskSpec | None = None) -> Any:
+    async def _actor(self, host: str, task: TaskId) -> Any:
         if host not in self._known.hosts:
             raise HostGone(f"{host} is not in the cluster at the moment")
-        if spec is not None and spec.gpu_count:
-            uid, _, number = task.incarnation.rpartition(".")
-            group = self._placements.get(JobUid(uid), int(number))
-            return await self._pool.lease_in_group(host, task, group, int(spec.labels[LABEL_RANK]), spec.gpu_count)
         return await self._pool.lease(host, task)
 
     async def _answer(self, host: str, reference: Any, what: str, timeout: float | None = None) -> Any:

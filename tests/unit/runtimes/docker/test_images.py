@@ -261,15 +261,3 @@ def test_an_image_for_another_processor_is_refused(
             images.refuse_foreign("a:1", {"Architecture": architecture}, machine)
     else:
         images.refuse_foreign("a:1", {"Architecture": architecture}, machine)
-
-
-@pytest.mark.parametrize("user", ["", "root", "0", "0:0", "root:staff", "00", "app", None])
-def test_an_image_that_may_be_root_is_refused(user: str | None) -> None:
-    """ENV-35. A name proves nothing: the image says which number it stands for."""
-    with pytest.raises(InvalidTask, match="a:1"):
-        images.refuse_root("a:1", {"Config": {"User": user}})
-
-
-@pytest.mark.parametrize("user", ["1000", "1000:0", "11042:11042"])
-def test_an_image_with_a_number_as_user_is_accepted(user: str) -> None:
-    images.refuse_root("a:1", {"Config": {"User": user}})
