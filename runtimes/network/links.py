@@ -11,6 +11,7 @@ Everything is made to be what the plan says, whatever is there; entries of neigh
 
 from __future__ import annotations
 
+import asyncio
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,11 +72,15 @@ def disconnect(name: str) -> None:
 
 @contextmanager
 def _netlink() -> Iterator[IPRoute]:
+    # A loop of asyncio's own kind: where uvloop is the policy, as in a Ray actor, it cannot read a netlink socket.
+    loop = asyncio.SelectorEventLoop()
     try:
-        with IPRoute() as netlink:
+        with IPRoute(use_event_loop=loop) as netlink:
             yield netlink
     except (NetlinkError, OSError) as error:
         raise RuntimeUnavailable(f"The kernel refused a change of the network: {error}. Run as root.") from error
+    finally:
+        loop.close()
 
 
 def _underlay(netlink: IPRoute, plan: NetworkPlan) -> dict[str, Any]:

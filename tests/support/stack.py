@@ -53,6 +53,8 @@ class Stack:
 
     data: Path
     docker_url: str
+    prefix: Sequence[str] = ()
+    """What the command line is run by, for a stack that lives in another network."""
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,7 @@ class Stack:
     def cli(self, *arguments: str, timeout: float = 90.0, **environment: str) -> subprocess.CompletedProcess[str]:
         """The command line in a process of its own, in the folder above the data."""
         return subprocess.run(
-            [*COMMAND, *arguments],
+            [*self.prefix, *COMMAND, *arguments],
             env=self.environment | environment,
             cwd=self.data.parent,
             stdin=subprocess.DEVNULL,
@@ -88,7 +90,7 @@ class Stack:
     def spawn(self, *arguments: str) -> subprocess.Popen[str]:
         """The same, left running, both outputs in pipes. The caller ends it."""
         return subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*self.prefix, *COMMAND, *arguments],
             env=self.environment | {"PYTHONUNBUFFERED": "1"},
             cwd=self.data.parent,
             stdin=subprocess.DEVNULL,

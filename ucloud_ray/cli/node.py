@@ -72,10 +72,9 @@ def _keep_joined(settings: Settings, head: str, host: str, address: str, state_d
 
 
 def _settings(file: Path | None, data: Path) -> Settings:
-    """The named or usual file, else the one that `up` wrote into the data folder."""
+    """The file that is named, else the one that `up` wrote into the data folder, else the usual one."""
     effective = data / EFFECTIVE_FILE
-    usual = file or os.environ.get("UCLOUD_RAY_CONFIG") or Path("ucloud-ray.yaml").exists()
-    settings = read_settings(effective if not usual and effective.exists() else file)
+    settings = read_settings(effective if file is None and effective.exists() else file)
     if not settings.products:
         raise CliError(
             "there is no configuration that says what this machine sells",

@@ -27,12 +27,15 @@ from ucloud_ray.control.fabric import Ground, Links, Machine
 from ucloud_ray.control.ports import Cluster, ClusterUnavailable, HostGone, Node
 from ucloud_ray.control.task_spec import task_id
 from ucloud_ray.domain.ids import JobUid
-from ucloud_ray.domain.job import Job, PeerRequest, Rank
+from ucloud_ray.domain.job import Backend, Job, PeerRequest, Rank
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often machines are looked at without being woken: they come, go and forget."""
+
+LONGEST_PAUSE_SECONDS = 10.0
+"""Between two attempts at a machine that does not take its plan."""
 
 SETTLE_SECONDS = 15.0
 """How long plans wait for every machine to speak after a restart."""
@@ -113,9 +116,9 @@ class FabricKeeper:
 
         Returns after `patience` seconds at the latest; a machine that did not answer by then is told when it does.
         """
-        others = self._links.others(job)
-        if not any(rank.address for rank in job.ranks) or not self._links.connected(job):
+        if job.spec.backend is not Backend.DOCKER or not self._links.connected(job):
             return
+        others = self._links.others(job)
         hosts = {rank.host for one in (job, *others) for rank in one.ranks}
         try:
             async with asyncio.timeout(self._patience):
@@ -192,6 +195,7 @@ class FabricKeeper:
 
     async def _until_put(self, host: str) -> None:
         """A machine that is away has nothing in force that matters, and gets its plan when it is back."""
+        pause = LOOK_SECONDS
         while True:
             try:
                 await self._put(host)
@@ -201,7 +205,8 @@ class FabricKeeper:
                 log.info("a machine does not take its network plan yet", host=host, problem=str(problem))
             else:
                 return
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _require(self, host: str) -> None:
         if host not in self._present:
