@@ -43,6 +43,17 @@ def publish(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = No
     return True
 
 
+def show(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = None) -> int | None:
+    """Let the user see the log in the job folder: as a link to it, else (another file system, a name that he took) as a
+    second file, which is returned, open for appending. None also if neither can be: that log is private then."""
+    if log_path.parent == job_folder or publish(log_path, job_folder, owner):
+        return None
+    try:
+        return open_append(job_folder / log_path.name, owner)
+    except OSError:
+        return None
+
+
 def bound(path: Path, most_bytes: int) -> int:
     """Give back the oldest part of a private log that only we have a name for, and that takes more than `most_bytes` of
     disk: about half of `most_bytes` is left (LOG-16). While the user keeps his own link to it, all of it stays.

@@ -74,14 +74,11 @@ def _open(opened: contextlib.ExitStack, path: Path, owner: tuple[int, int] | Non
 
 
 def _show(opened: contextlib.ExitStack, path: Path, job_folder: Path, owner: tuple[int, int] | None) -> int | None:
-    """Let the user see the file in the job folder: as a link to it, else (another file system) as a second file to
-    append to. That second file is a courtesy: what cannot be written to it is dropped."""
-    if path.parent == job_folder or logfiles.publish(path, job_folder, owner):
-        return None
-    try:
-        return _open(opened, job_folder / path.name, owner)
-    except OSError:
-        return None
+    """A second file is a courtesy: what cannot be written to it is dropped."""
+    copy = logfiles.show(path, job_folder, owner)
+    if copy is not None:
+        opened.callback(os.close, copy)
+    return copy
 
 
 def _size(file: int) -> int:

@@ -1,15 +1,16 @@
 """A tiny program: forks one *waiter* per native task. Started by `launcher_client`, as a script, never imported by it.
 
     driver ──socket──▶ launcher ──fork──▶ waiter ──fork──▶ the user's process
-    (threads, big)     (small)            (own session)     (own session)
+    (threads, big)     (small)            (own session) ◀──pipes── (own session)
 
 Why so many: a process with threads must not fork, so a launcher forks for it. It is detached when it starts, hence
 nobody who kills the driver's children, or their children, meets a waiter (D1); and it ends with its driver, which the
 waiters do not. A waiter is the parent of the user's process, which is the only way to learn its exit status, and the
-adopter of its orphans, which is how nothing of a task escapes.
+adopter of its orphans, which is how nothing of a task escapes. It carries the output into the log files (`pump`).
 
-A request is one packet: JSON, with four file descriptors (the task's state folder, the job folder, stdout, stderr). The
-answer is one packet too, `{"number": n}` and `"outcome"` (a request without files asks only for `ready`):
+A request is one packet: JSON, with file descriptors: the task's state folder, the job folder, the logs of stdout and
+stderr, and for each stream in `"copies"` (0 or 1) a file that gets a second copy. The answer is one packet too,
+`{"number": n}` and `"outcome"` (a request without files asks only for `ready`):
 
     started   the user's process exists, and `started.json` says so
     again     it had been started earlier
@@ -39,7 +40,8 @@ import time
 from contextlib import suppress
 from typing import Any, NoReturn
 
-STATE, JOB_FOLDER, STDOUT, STDERR = range(4)
+STATE, JOB_FOLDER, STDOUT, STDERR, COPIES = range(5)
+MOST_FILES = 6
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 15, 36, 38
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
 DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
@@ -49,6 +51,8 @@ _libc = ctypes.CDLL(None)
 def main(control: socket.socket) -> None:
     if os.fork():
         os._exit(0)
+    from runtimes.native import pump  # noqa: F401  # here, and not in each waiter: they share it
+
     _shed_what_the_driver_gave_us()
     gc.freeze()  # a collection in a waiter would copy the memory that all of them share
     Server(control).serve()
@@ -90,15 +94,16 @@ class Server:
                     return
 
     def take_request(self) -> bool:
-        packet, files, _, _ = socket.recv_fds(self.control, 4096, 4, socket.MSG_CMSG_CLOEXEC)
+        packet, files, _, _ = socket.recv_fds(self.control, 4096, MOST_FILES, socket.MSG_CMSG_CLOEXEC)
         if not packet:
             return False
-        number = json.loads(packet)["number"]
+        request = json.loads(packet)
+        number = request["number"]
         if not files:
             self.answer(number, {"outcome": "ready", "pid": os.getpid()})
             return True
         try:
-            report = launch(files, not_for_waiters=[self.control.fileno(), *self.numbers])
+            report = launch(files, request.get("copies", []), [self.control.fileno(), *self.numbers])
         except OSError as error:
             self.answer(number, {"outcome": "failed", "error": f"cannot fork: {error.strerror}"})
         else:
@@ -120,11 +125,11 @@ def _read_report(pipe: int) -> dict[str, Any]:
     return dict(json.loads(line)) if line else {"outcome": "failed", "error": "the launch was interrupted"}
 
 
-def launch(files: list[int], not_for_waiters: list[int]) -> int:
+def launch(files: list[int], copies: list[int], not_for_waiters: list[int]) -> int:
     """Make a waiter, and return the pipe on which it, or the user's process, says how the launch went."""
     reader, writer = os.pipe()
     if os.fork() == 0:
-        become_waiter(files, writer, [reader, *not_for_waiters])
+        become_waiter(files, writer, [reader, *not_for_waiters], copies)
     os.close(writer)
     return reader
 
@@ -132,10 +137,10 @@ def launch(files: list[int], not_for_waiters: list[int]) -> int:
 # ----------------------------------------------------------------------------------------------------- the waiter
 
 
-def become_waiter(files: list[int], report: int, others: list[int]) -> NoReturn:
+def become_waiter(files: list[int], report: int, others: list[int], copies: list[int] | None = None) -> NoReturn:
     try:
         _detach(others)
-        _wait_on_task(files, report)
+        _wait_on_task(files, report, copies or [])
     except OSError as error:
         _report(report, outcome="failed", error=str(error))
     finally:
@@ -154,21 +159,27 @@ def _detach(others: list[int]) -> None:
         os.close(file)
 
 
-def _wait_on_task(files: list[int], report: int) -> None:
+def _wait_on_task(files: list[int], report: int, copies: list[int]) -> None:
+    from runtimes.native.pump import Pump
+
     state = files[STATE]
     lock = os.open("lock", os.O_RDWR | os.O_CREAT, 0o600, dir_fd=state)
     if refusal := _refusal(state, lock):
         _report(report, outcome=refusal)
         return
     task, waiter = read_json(state, "task.json"), _identity(os.getpid())
+    second = dict(zip(copies, files[COPIES:], strict=True))
+    pump = Pump(files[STDOUT:COPIES], [second.get(stream) for stream in (0, 1)])
     child = os.fork()
     if child == 0:
+        pump.let_go_in_child()
         os.close(lock)
-        run(task, waiter, files, report)
-    for file in (report, files[JOB_FOLDER], files[STDOUT], files[STDERR]):
+        run(task, waiter, [*files[:STDOUT], *pump.writers], report)
+    for file in (report, files[JOB_FOLDER]):
         os.close(file)
-    status = _reap_until(child)
+    status = pump.carry_until(child)
     end_stragglers(task["cgroups"])
+    pump.finish()
     if _exists(state, "started.json"):
         with suppress(OSError):  # the folder was destroyed, or the disk is full: then the exit counts as lost
             write_json(state, "exit.json", describe_exit(status, task["cgroups"]))
@@ -182,13 +193,6 @@ def _refusal(state: int, lock: int) -> str | None:
     if not _exists(state, "task.json"):
         return "gone"
     return "again" if _exists(state, "started.json") else None
-
-
-def _reap_until(child: int) -> int:
-    while True:
-        pid, status = os.waitpid(-1, 0)
-        if pid == child:
-            return status
 
 
 def end_stragglers(cgroups: list[str]) -> None:
@@ -370,4 +374,5 @@ def _report(pipe: int, outcome: str, error: str = "") -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     main(socket.socket(fileno=int(sys.argv[1])))

@@ -38,8 +38,8 @@ class LauncherClient:
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._control: socket.socket | None = None
 
-    async def request(self, files: Sequence[int]) -> Mapping[str, Any]:
-        """Launch the task of these four files, or ask for a sign of life with none.
+    async def request(self, files: Sequence[int], copies: Sequence[int] = ()) -> Mapping[str, Any]:
+        """Launch the task of these files, or ask for a sign of life with none. `copies`: see `launcher`.
 
         Raises `LauncherDied`, and `OSError` when no launcher can be started.
         """
@@ -49,7 +49,7 @@ class LauncherClient:
             answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
             self._waiting[number] = answer
             try:
-                socket.send_fds(control, [json.dumps({"number": number}).encode()], files)
+                socket.send_fds(control, [json.dumps({"number": number, "copies": list(copies)}).encode()], files)
                 return await answer
             except (BrokenPipeError, ConnectionError) as error:
                 self._lost()

@@ -16,6 +16,7 @@ import pwd
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes import logfiles
@@ -37,6 +38,14 @@ OURS_TO_SOLVE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFIL
 """Trouble of the machine; other refusals to open a file are the specification's fault."""
 
 
+@dataclass(slots=True)
+class Opened:
+    """What the launcher is handed: state folder, job folder, both logs, and the copies of the streams in `copies`."""
+
+    files: list[int] = field(default_factory=list)
+    copies: list[int] = field(default_factory=list)
+
+
 class Starter:
     def __init__(self, launcher: LauncherClient, limits: HardLimits, threads: Threads) -> None:
         self._launcher = launcher
@@ -47,7 +56,7 @@ class Starter:
         """Raises `StartFailed`, `NameTaken`, `InvalidTask`, `RuntimeUnavailable`, `OSError`."""
         with ExitStack() as files:
             opened = await self._threads.run(self._claim, spec, folder, files)
-            if not opened:
+            if opened is None:
                 return
             try:
                 await self._launch(folder, opened)
@@ -55,14 +64,15 @@ class Starter:
                 await self._undo(spec, folder)
                 raise
 
-    def _claim(self, spec: TaskSpec, folder: TaskFolder, files: ExitStack) -> list[int]:
-        """The four files that a launch needs; none if the task was launched already."""
+    def _claim(self, spec: TaskSpec, folder: TaskFolder, files: ExitStack) -> Opened | None:
+        """The files that a launch needs; None if the task was launched already."""
         if _is_started(spec, folder):
-            return []
+            return None
         # Before the folder is made, so that what is wrong with the specification leaves nothing.
         opened = _open_files(spec, files)
         self._make_folder(spec, folder)
-        return [_open_folder(folder.folder, files), *opened]
+        opened.files.insert(0, _open_folder(folder.folder, files))
+        return opened
 
     def _make_folder(self, spec: TaskSpec, folder: TaskFolder) -> None:
         task = plan.describe(
@@ -76,10 +86,10 @@ class Starter:
             _is_undone(spec, folder)
             raise
 
-    async def _launch(self, folder: TaskFolder, files: list[int]) -> None:
+    async def _launch(self, folder: TaskFolder, opened: Opened) -> None:
         for _ in range(ATTEMPTS):
             try:
-                answer = await self._launcher.request(files)
+                answer = await self._launcher.request(opened.files, opened.copies)
             except LauncherDied:
                 answer = {"outcome": "busy"}
             if await self._is_settled(folder, answer):
@@ -131,16 +141,19 @@ def _is_undone(spec: TaskSpec, folder: TaskFolder) -> bool:
     return True
 
 
-def _open_files(spec: TaskSpec, files: ExitStack) -> list[int]:
+def _open_files(spec: TaskSpec, files: ExitStack) -> Opened:
     """Opened here and handed over, so that neither a renamed folder nor a planted link leads the process elsewhere."""
     try:
         job_folder = files.enter_context(beneath.held(spec.job_root, spec.job_folder))
-        opened = [_open_folder(job_folder, files)]
-        for log in (spec.logs.stdout, spec.logs.stderr):
-            opened.append(logfiles.open_append(log, spec.user))
-            files.callback(os.close, opened[-1])
-            if log.parent != spec.job_folder:
-                logfiles.publish(log, job_folder, spec.user)
+        opened = Opened([_open_folder(job_folder, files)])
+        logs = (spec.logs.stdout, spec.logs.stderr)
+        opened.files += [_closed_with(files, logfiles.open_append(log, spec.user)) for log in logs]
+        for stream, log in enumerate(logs):
+            shown_already = log.parent == spec.job_folder
+            copy = None if shown_already else logfiles.show(log, job_folder, spec.user)
+            if copy is not None:
+                opened.files.append(_closed_with(files, copy))
+                opened.copies.append(stream)
     except beneath.LeavesRoot as leaving:
         raise InvalidTask("the job folder is a link that leaves its drive") from leaving
     except OSError as error:
@@ -151,9 +164,12 @@ def _open_files(spec: TaskSpec, files: ExitStack) -> list[int]:
 
 
 def _open_folder(path: Path, files: ExitStack) -> int:
-    opened = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    files.callback(os.close, opened)
-    return opened
+    return _closed_with(files, os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+
+
+def _closed_with(files: ExitStack, file: int) -> int:
+    files.callback(os.close, file)
+    return file
 
 
 def _owner(user: tuple[int, int] | None, job_folder: Path) -> dict[str, str]:
