@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import copy
 import json
-import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support import leftovers
 from tests.support.stack import NATIVE, PROVIDER, Stack, specification
+from tests.support.stored import everything_stored, nothing_under_way
 from tests.support.wait import wait_until
 from ucloud_ray.orchestrator import tokens
 
@@ -40,23 +39,6 @@ def untouched(stack: Stack) -> Iterator[Stack]:
     yield stack
     assert everything_stored(stack.data) == before
     assert leftovers.of_ended_jobs(stack.data, stack.docker_url) == {}
-
-
-def nothing_under_way(stack: Stack) -> bool:
-    stored = everything_stored(stack.data)
-    return not stored["jobs.db/outbox"] and not leftovers.of_ended_jobs(stack.data, stack.docker_url)
-
-
-def everything_stored(data: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Table to rows. Counters of given ids do not count: a number may be used up by what was refused."""
-    found = {}
-    for file in ("jobs.db", "orchestrator.db"):
-        with closing(sqlite3.connect(f"file:{data / file}?mode=ro", uri=True)) as database:
-            names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-            for name in names:
-                if name != "sqlite_sequence":
-                    found[f"{file}/{name}"] = database.execute(f'SELECT * FROM "{name}" ORDER BY rowid').fetchall()
-    return found
 
 
 def refused(answer: httpx.Response, status: int, *words: str) -> None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from runtimes.mounts.beneath import LeavesRoot, open_beneath
-from ucloud_ray.control import folder_names
 from ucloud_ray.control.errors import BadRequest
-from ucloud_ray.control.folder_names import component
+from ucloud_ray.domain.folder_names import component, home_of
 from ucloud_ray.domain.job import Backend, Job, Owner
 from ucloud_ray.settings import DriveSettings
 
@@ -71,10 +70,8 @@ class Drives:
             return drive
         if self._homes is None:
             raise BadRequest("This workspace has no drive at this provider. Ask its operator to add one.")
-        names = folder_names.home_of(owner)
-        taken = names.drive_id in self._drives
-        drive_id = folder_names.other_id(names.drive_id) if taken else names.drive_id
-        return Drive(drive_id, "Home", self._homes / names.folder / names.member, owner.workspace)
+        names = home_of(owner, self._drives)
+        return Drive(names.drive_id, "Home", self._homes / names.folder, owner.workspace)
 
     def locate(self, ucloud_path: str, owner: Owner) -> Located:
         """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as long as they stay on

@@ -52,7 +52,7 @@ def invocation_part(part: Any, where: str) -> dict[str, Any]:
     given = mapping(part, where)
     kind = given.get("type")
     if kind == "word":
-        return {"type": "word", "word": string(given.get("word"), f"{where}.word", "")}
+        return {"type": "word", "word": exact(given.get("word"), f"{where}.word")}  # INV-8: not trimmed
     if kind == "env":
         return {"type": "env", "variable": _needed(given, "variable", where)}
     if kind in ("flag", "bool_flag"):
@@ -62,7 +62,8 @@ def invocation_part(part: Any, where: str) -> dict[str, Any]:
             "flag": _needed(given, "flag", where),
         }
     if kind == "jinja":
-        return {"type": "jinja", "template": _needed(given, "template", where)}
+        _needed(given, "template", where)
+        return {"type": "jinja", "template": exact(given["template"], f"{where}.template")}
     if kind == "var":
         return _variable(given, where)
     raise BadRequest(f"{where}: must be a word or have one of the types word, var, flag, env, jinja")
@@ -74,7 +75,7 @@ def _variable(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {
         "type": "var",
         "variableNames": [names] if isinstance(names, str) else strings(names, f"{where}.vars"),
-        **{affix: string(given.get(affix), f"{where}.{affix}", "") for affix in affixes},
+        **{affix: exact(given.get(affix), f"{where}.{affix}") for affix in affixes},
         "isPrefixVariablePartOfArg": given.get("isPrefixVariablePartOfArg") is True,
         "isSuffixVariablePartOfArg": given.get("isSuffixVariablePartOfArg") is True,
     }
@@ -110,12 +111,17 @@ def strings(value: Any, where: str) -> list[str]:
 
 
 def string(value: Any, where: str, default: str) -> str:
-    """Text; YAML reads `version: 1.0` as a number, which is meant as text."""
+    """Text without outer blanks."""
+    return default if value is None else exact(value, where).strip()
+
+
+def exact(value: Any, where: str) -> str:
+    """Text as it stands there; YAML reads `version: 1.0` as a number, which is meant as text. Nothing is empty."""
     if value is None:
-        return default
+        return ""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or "\0" in str(value):
         raise BadRequest(f"{where}: must be a text")
-    return str(value).strip()
+    return str(value)
 
 
 def integer(value: Any, where: str, default: int) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Protocol
 
+from ucloud_ray.domain.folder_names import home_of
 from ucloud_ray.domain.ids import ProductId
-from ucloud_ray.domain.job import Machine
-from ucloud_ray.settings import ProductSettings, Settings
+from ucloud_ray.domain.job import Machine, Owner
+from ucloud_ray.settings import DriveSettings, ProductSettings, Settings
 from ucloud_ray.wire.common import ProductReference
 
 GIGABYTE = 10**9
@@ -35,8 +36,9 @@ class Catalogue(Protocol):
         """None for what is not sold here (SCH-4)."""
         ...
 
-    def native_path(self, ucloud_path: str) -> str | None:
-        """Where a normalised UCloud path is on the provider's machines (INV-30); None if the drive is unknown."""
+    def native_path(self, ucloud_path: str, owner: Owner) -> str | None:
+        """Where a normalised UCloud path is on the provider's machines (INV-30); None if this workspace has no such
+        drive."""
         ...
 
 
@@ -47,17 +49,33 @@ class ConfiguredCatalogue:
         self.provider_id = settings.provider.id
         self.accepts_restart_on_exit = settings.policy.restart_on_exit == "accept"
         self.drive_titles = {drive.id: drive.title for drive in settings.drives}
-        self._roots = {drive.id: PurePosixPath(drive.path.absolute()) for drive in settings.drives}
+        self._drives = {
+            drive.id: (PurePosixPath(drive.path.absolute()), _workspace(drive)) for drive in settings.drives
+        }
+        self._homes = PurePosixPath(settings.data_dir.absolute(), "drives") if settings.policy.automatic_homes else None
         self._products = {(product.name, product.category): product for product in settings.products}
 
     def machine(self, product: ProductReference) -> Machine | None:
         found = self._products.get((product.id, product.category))
         return machine_of(found, self.provider_id) if found is not None else None
 
-    def native_path(self, ucloud_path: str) -> str | None:
+    def native_path(self, ucloud_path: str, owner: Owner) -> str | None:
         drive, _, inside = ucloud_path.removeprefix("/").partition("/")
-        root = self._roots.get(drive)
+        root = self._root(drive, owner)
         return None if root is None else str(root / inside)
+
+    def _root(self, drive: str, owner: Owner) -> PurePosixPath | None:
+        if drive in self._drives:
+            root, workspace = self._drives[drive]
+            return root if workspace == owner.workspace else None
+        if self._homes is None or owner.workspace in (workspace for _, workspace in self._drives.values()):
+            return None
+        home = home_of(owner, self._drives)
+        return self._homes / home.folder if home.drive_id == drive else None
+
+
+def _workspace(drive: DriveSettings) -> str:
+    return Owner(drive.owner.username or "", drive.owner.project_id).workspace
 
 
 def machine_of(product: ProductSettings, provider_id: str) -> Machine:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
+from ucloud_ray.domain.arguments import require_startable
 from ucloud_ray.domain.formatting import PathMap
 from ucloud_ray.domain.invocation import AppEnvironment, InvalidInvocation, build_argv, build_environment
 from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Launch, MountRequest, Owner
@@ -38,15 +40,17 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
     machine = refusals.require_machine(specification, catalogue)
     _check(specification, application, tool, catalogue)
     time = specification.time_allocation
+    owner = Owner(job.owner.created_by, job.owner.project)
+    launch = _launch(specification, application, tool, catalogue, owner)
     return JobSpec(
-        owner=Owner(job.owner.created_by, job.owner.project),
+        owner=owner,
         application_name=specification.application.name,
         application_version=specification.application.version,
         application_title=application.metadata.title or specification.application.name,
         machine=machine,
         backend=Backend(tool.backend),
         replicas=specification.replicas,
-        launch=replace(_launch(specification, application, tool, catalogue), peers=peers_of(job, application)),
+        launch=replace(launch, peers=peers_of(job, application)),
         name=specification.name or None,
         time_allocation=None if time is None else time.millis,
         restart_on_exit=bool(specification.restart_on_exit),
@@ -92,22 +96,31 @@ def _check(
 
 
 def _launch(
-    specification: JobSpecification, application: Application, tool: ToolDescription, catalogue: Catalogue
+    specification: JobSpecification,
+    application: Application,
+    tool: ToolDescription,
+    catalogue: Catalogue,
+    owner: Owner,
 ) -> Launch:
     try:
-        return _build_launch(specification, application, tool, catalogue)
+        return _build_launch(specification, application, tool, catalogue, owner)
     except InvalidInvocation as error:
         raise ConversionRefused(error.why) from error
 
 
 def _build_launch(
-    specification: JobSpecification, application: Application, tool: ToolDescription, catalogue: Catalogue
+    specification: JobSpecification,
+    application: Application,
+    tool: ToolDescription,
+    catalogue: Catalogue,
+    owner: Owner,
 ) -> Launch:
     values = {name: to_wire(value) for name, value in (specification.parameters or {}).items()}
     native = tool.backend == Backend.NATIVE
     mounts = _mounts(specification, values, catalogue)  # a process has none, but its files are checked all the same
-    map_path = catalogue.native_path if native else path_in_container(mounts)
+    map_path = partial(catalogue.native_path, owner=owner) if native else path_in_container(mounts)
     argv, environment = _command(application, tool, values, map_path)
+    require_startable(argv, environment.variables)
     container = application.invocation.container or ContainerDescription()
     return Launch(
         image=None if native else refusals.image_of(tool),

@@ -66,6 +66,19 @@ def test_an_application_is_read_with_the_short_forms_of_its_command_line() -> No
     assert (loud["trueValue"], loud["optional"]) == ("true", True)
 
 
+def test_words_and_templates_are_taken_as_they_stand_there() -> None:
+    """INV-8: outer blanks of a word belong to it."""
+    words = APPLICATION.replace(
+        "- figlet\n", '- "  figlet  "\n- {type: word, word: "  a  "}\n- {type: word, word: ""}\n'
+    )
+    document = parse_document(words)
+    assert isinstance(document, ApplicationDocument)
+    assert [part["word"] for part in document.invocation["invocation"][:3]] == ["  figlet  ", "  a  ", ""]
+    templated = parse_document(APPLICATION.replace("- figlet\n", '- {type: jinja, template: " a \\n"}\n'))
+    assert isinstance(templated, ApplicationDocument)
+    assert templated.invocation["invocation"][0]["template"] == " a \n"
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,24 @@ def test_a_process_gets_the_providers_own_paths_and_no_image() -> None:
     assert (spec.backend, spec.launch.image) == (Backend.NATIVE, None)
     assert [file.ucloud_path for file in spec.launch.mounts] == ["/87/in/f.txt"], "its rights are checked by that"
     assert spec.launch.argv == ("cat", "/srv/87/in/f.txt")
+
+
+def test_a_process_gets_paths_of_the_home_that_is_made_for_its_workspace() -> None:
+    """INV-30, ENV-2: and of no other."""
+    catalogue = ConfiguredCatalogue(Settings(data_dir=Path("/data"), products=PRODUCTS))
+    owner = Owner("bob")
+    assert catalogue.native_path("/home-bob/a/b", owner) == "/data/drives/bob/home/a/b"
+    assert catalogue.native_path("/home-alice/a", owner) is None
+    assert catalogue.native_path("/home-bob/a", Owner("bob", "p1")) is None
+    without = ConfiguredCatalogue(replace(_settings(automatic_homes=False), drives=()))
+    assert without.native_path("/home-bob/a", owner) is None
+
+
+def test_a_process_gets_no_paths_of_another_workspaces_drive() -> None:
+    catalogue = ConfiguredCatalogue(_settings())
+    assert catalogue.native_path("/87/a", Owner("alice")) == "/srv/87/a"
+    assert catalogue.native_path("/87/a", Owner("bob")) is None
+    assert catalogue.native_path("/home-alice/a", Owner("alice")) is None, "she has a drive"
 
 
 def test_a_process_without_a_program_is_refused() -> None:

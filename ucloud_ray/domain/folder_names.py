@@ -1,13 +1,15 @@
 """Names of folders and drives made of texts that are not ours: titles, user names, project ids. Pure.
 
-Used by `drives`. A name that is a fine folder name stays as it is. Where two workspaces must never share one, any other
-gets a digest of the original text behind a `~`.
+Used by `control.drives` and `wire.catalogue`. A name that is a fine folder name stays as it is. Where two workspaces
+must never share one, any other gets a digest of the original text behind a `~`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Container
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from ucloud_ray.domain.job import Owner
@@ -21,12 +23,9 @@ _ENDS_IN_UUID = re.compile(r"(.+)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
 
 
 class HomeNames(NamedTuple):
-    """Where the home of a workspace lies below the folder of all homes, and its drive id."""
-
-    folder: str
-    member: str
-    """The folder within."""
     drive_id: str
+    folder: PurePosixPath
+    """Below the folder of all homes."""
 
 
 def component(text: str) -> str:
@@ -41,21 +40,21 @@ def unique_component(text: str) -> str:
     return safe if safe == text and not _DIGEST.search(text) else _with_digest(safe, "name", text)
 
 
-def home_of(owner: Owner) -> HomeNames:
-    """Never the folder or the drive of another workspace, nor of another member of the project (ENV-2)."""
+def home_of(owner: Owner, taken: Container[str] = ()) -> HomeNames:
+    """Never the folder or the drive of another workspace, nor of another member of the project (ENV-2). `taken`: ids
+    that an operator gave to other drives."""
     user = unique_component(owner.created_by)
     if owner.project is None:
-        return HomeNames(user, "home", f"home-{user}")
+        return HomeNames(_free(f"home-{user}", taken), PurePosixPath(user, "home"))
     project = unique_component(owner.project)
     both = f"{user}-{project}"
     if _split(both) != (user, project):  # other members of other projects could be written the same
         both = _with_digest(both, "member", f"{user}/{project}")
-    return HomeNames(project, f"members-{user}", f"members-{both}")
+    return HomeNames(_free(f"members-{both}", taken), PurePosixPath(project, f"members-{user}"))
 
 
-def other_id(drive_id: str) -> str:
-    """For a home whose id an operator gave to another drive."""
-    return _with_digest(drive_id, "home", drive_id)
+def _free(drive_id: str, taken: Container[str]) -> str:
+    return _with_digest(drive_id, "home", drive_id) if drive_id in taken else drive_id
 
 
 def _split(both: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.errors import BadRequest
-from ucloud_ray.control.folder_names import component, home_of, unique_component
+from ucloud_ray.domain.folder_names import component, home_of, unique_component
 from ucloud_ray.domain.job import Owner
 from ucloud_ray.settings import DriveOwner, DriveSettings
 
@@ -25,7 +25,7 @@ def test_different_workspaces_never_share_a_folder_or_a_drive(one: Owner, other:
     first, second = home_of(one), home_of(other)
     assert (first == second) == (one == other)
     assert (first.drive_id == second.drive_id) == (one == other)
-    assert ((first.folder, first.member) == (second.folder, second.member)) == (one == other)
+    assert (first.folder == second.folder) == (one == other)
 
 
 @given(TRICKY)
@@ -50,7 +50,7 @@ def test_a_component_is_one_that_every_file_system_takes(text: str) -> None:
 )
 def test_usual_names_have_the_homes_that_they_always_had(owner: Owner, folder: str, drive_id: str) -> None:
     names = home_of(owner)
-    assert (f"{names.folder}/{names.member}", names.drive_id) == (folder, drive_id)
+    assert (str(names.folder), names.drive_id) == (folder, drive_id)
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "../bob", "bob ", "bob\n", "b" * 101, "bob~" + "0" * 32])

@@ -1,0 +1,61 @@
+"""Where things of a stack are on this machine, for tests that compare what a job sees with what was asked for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.support.stack import Stack
+
+JOB_USER = 11042
+
+
+def as_sent(stack: Stack, job_id: str) -> dict[str, Any]:
+    """The job as UCloud/Core sends it to providers."""
+    found: dict[str, Any] = stack.job(
+        job_id, includeApplication="true", includeProduct="true", includeSupport="true", includeParameters="true"
+    )
+    return found
+
+
+def home(stack: Stack, user: str = "user") -> Path:
+    """The home drive that is made for a user without one; the job user may write there."""
+    folder = stack.data / "drives" / user / "home"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def put(path: Path, content: str) -> Path:
+    """A file of the job user's, with its folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    if os.geteuid() == 0:
+        os.chown(path, JOB_USER, JOB_USER)
+    return path
+
+
+def job_folder(stack: Stack, job: dict[str, Any]) -> Path:
+    """Where the output folder that the user was told of lies on this machine."""
+    (told,) = {update["outputFolder"] for update in job["updates"] if update["outputFolder"]}
+    _, _, inside = told.strip("/").partition("/")
+    return home(stack, job["owner"]["createdBy"]) / inside
+
+
+def file(path: str, **more: Any) -> dict[str, Any]:
+    return {"type": "file", "path": path, "readOnly": False} | more
+
+
+def processes_of(job_id: str) -> list[int]:
+    """Those that have the job's id in their environment."""
+    mark = f"UCLOUD_JOB_ID={job_id}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                variables = (entry / "environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if mark in variables:
+                found.append(int(entry.name))
+    return found
