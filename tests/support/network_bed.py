@@ -50,6 +50,10 @@ class Listener:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
     def heard(self) -> list[str]:
         """One line a datagram."""
         return self.log.read_text().splitlines()[1:]
@@ -69,7 +73,13 @@ class Task:
         return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *map(str, words)]
 
     def probe(self, *words: str) -> str:
-        return _output(self.inside(sys.executable, PROBE, *words))
+        return self.run(sys.executable, PROBE, *words).stdout.strip()
+
+    def run(self, *words: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """A program of this machine in the task's network, with all rights."""
+        done = subprocess.run(self.inside(*words), capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
 
     def reach(self, *targets: str) -> dict[str, str]:
         """Which of `HOST:PORT` answer, and what: `NAME CLIENT`, or `refused`."""
@@ -191,6 +201,14 @@ class Bed:
             assert all(said == f"{targets[at]} {self.tasks[name].address}" for at, said in answer.items()), answer
         return {(name, targets[at]) for name, answer in answers.items() for at in answer if targets[at] != name}
 
+    @contextmanager
+    def serving_outside(self) -> Iterator[None]:
+        """A server on `SERVED` beside the cluster, for a while."""
+        listener = self.listen(self.outside.command(), self.outside.folder, "outside", SERVED)
+        yield
+        self.listeners.remove(listener)
+        listener.end()
+
     def listen(self, inside: list[str], folder: Path, name: str, *ports: int) -> Listener:
         """A server on all addresses of that network; ended with the bed."""
         log = folder / f"heard-by-{name}"
@@ -245,6 +263,28 @@ def _task(bed: Bed, site: Site, name: str) -> Task:
     return task
 
 
+@contextmanager
+def published(site: Site, port: int) -> Iterator[str]:
+    """A container of the operator's on a network of its own, with a port of the machine; the name it answers with."""
+    network = site.api.create_network("operators", driver="bridge")["Id"]
+    api, name = site.api, "operators"
+    host_config = api.create_host_config(port_bindings={80: port}, network_mode=name)
+    created = api.create_container(
+        images.tiny_image(api), ["sleep", "1000"], name=name, ports=[80], host_config=host_config
+    )
+    log = site.host.folder / name
+    api.start(created)
+    inside = ["nsenter", f"--net=/proc/{site.pid(name)}/ns/net"]
+    with log.open("wb") as output:
+        server = subprocess.Popen([*inside, sys.executable, str(PROBE), "serve", name, "80"], stdout=output)
+    wait_until(lambda: log.read_text().startswith("ready"), f"{name} to listen")
+    yield name
+    server.kill()
+    server.wait()
+    api.remove_container(created, force=True)
+    api.remove_network(network)
+
+
 async def start(site: Site, specification: TaskSpec) -> None:
     driver = DockerDriver(site.settings)
     await driver.prepare(specification)
@@ -254,11 +294,4 @@ async def start(site: Site, specification: TaskSpec) -> None:
 
 def _end_listeners(bed: Bed) -> None:
     for listener in bed.listeners:
-        listener.process.kill()
-        listener.process.wait()
-
-
-def _output(words: list[str]) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+        listener.end()

@@ -1,0 +1,122 @@
+"""What a task can reach beside its pairs (D12, D14, ENV-44): nothing of the machine or the cluster, and of the rest
+what the operator allows. Each target is shown to be alive by somebody who may reach it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.network_bed import OTHER, SERVED, Bed, from_host, published
+
+METADATA = "169.254.169.254"
+PROVIDER, RAY, POSTGRES, DOCKER = 8889, 6380, 5432, 2375
+FAKES = (PROVIDER, RAY, POSTGRES)
+
+
+@pytest.fixture(scope="module")
+def doors(bed: Bed) -> Iterator[Bed]:
+    """Servers on both machines, and outside, which also plays the metadata service of a cloud."""
+    for site in bed.sites:
+        bed.listen(site.host.command(), site.host.folder, "machine", *FAKES)
+    bed.outside.run("ip", "address", "add", f"{METADATA}/32", "dev", "eth0")
+    bed.a.host.run("ip", "route", "add", METADATA, "via", bed.outside.address)
+    with bed.serving_outside():
+        yield bed
+
+
+def test_a_task_reaches_no_port_of_its_machine_under_any_of_its_addresses(doors: Bed) -> None:
+    """Docker's, the provider's, Ray's and the database's, on the cluster's address, the bridge's and the tunnel's."""
+    doors.apply()
+    ports = (*FAKES, DOCKER)
+    addresses = (doors.a.host.address, doors.a.subnet.replace(".0/24", ".1"))
+    targets = [f"{address}:{port}" for address in addresses for port in ports]
+    assert set(from_host(doors.a.host, *targets)) == {target for target in targets if not target.endswith(f":{DOCKER}")}
+    assert set(from_host(doors.outside, f"{doors.a.host.address}:{PROVIDER}")) == {f"{doors.a.host.address}:{PROVIDER}"}
+    assert doors.a.host.run("busybox", "nc", "-w", "1", "127.0.0.1", str(DOCKER), check=False).returncode == 0
+    assert doors.tasks["a1"].reach(*targets) == {}
+
+
+def test_a_task_reaches_no_port_of_another_machine(doors: Bed) -> None:
+    doors.apply([("a1", "b1")])
+    bridge = doors.b.subnet.replace(".0/24", ".1")
+    targets = [f"{address}:{port}" for address in (doors.b.host.address, bridge) for port in FAKES]
+    assert set(from_host(doors.b.host, *targets)) == set(targets)
+    assert doors.tasks["a1"].reach(*targets) == {}
+
+
+def test_a_task_reaches_no_metadata_service(doors: Bed) -> None:
+    """Whatever `outbound` and `denied` say."""
+    doors.apply(denied=())
+    assert from_host(doors.a.host, f"{METADATA}:{SERVED}") == {
+        f"{METADATA}:{SERVED}": f"outside {doors.a.host.address}"
+    }
+    assert doors.tasks["a1"].reach(f"{METADATA}:{SERVED}") == {}
+
+
+def test_a_pair_opens_nothing_but_the_pair(doors: Bed) -> None:
+    """Another task's ports stay shut, each of them."""
+    doors.apply([("a1", "a2")])
+    allowed = [f"{doors.tasks['a2'].address}:{port}" for port in (SERVED, OTHER)]
+    others = [f"{doors.tasks[name].address}:{port}" for name in ("a3", "b1", "b2") for port in (SERVED, OTHER)]
+    assert set(doors.tasks["a1"].reach(*allowed, *others)) == set(allowed)
+
+
+def test_the_machine_itself_reaches_its_tasks(doors: Bed) -> None:
+    """Relay and gateway do (D8), also where nothing is allowed outbound."""
+    doors.apply(outbound=())
+    targets = [f"{doors.tasks[name].address}:{SERVED}" for name in ("a1", "a2")]
+    assert set(from_host(doors.a.host, *targets)) == set(targets)
+
+
+def test_nobody_outside_reaches_a_task(doors: Bed) -> None:
+    """Not the other machines of the cluster either, nor a stranger who knows the way."""
+    doors.apply([("a1", "b1")])
+    target = f"{doors.tasks['a1'].address}:{SERVED}"
+    with _route(doors, doors.a.subnet, doors.a.host.address):
+        assert from_host(doors.outside, target) == {}
+    assert from_host(doors.b.host, target) == {}
+
+
+def test_outbound_traffic_is_what_the_operator_allows(doors: Bed) -> None:
+    """ENV-44; it leaves under the machine's own address."""
+    target = f"{doors.outside.address}:{SERVED}"
+    task = doors.tasks["a1"]
+    doors.apply()
+    assert task.reach(target) == {target: f"outside {doors.a.host.address}"}
+    doors.apply(outbound=(f"{doors.outside.address}/32",))
+    assert set(task.reach(target)) == {target}
+    doors.apply(outbound=("203.0.113.0/24",))
+    assert task.reach(target) == {}
+    doors.apply(outbound=())
+    assert task.reach(target) == {}
+    doors.apply(denied=(f"{doors.outside.address}/32",))
+    assert task.reach(target) == {}
+
+
+def test_a_port_that_the_machine_hands_on_to_another_container_is_a_port_of_the_machine(doors: Bed) -> None:
+    """Docker's published ports are answered by no process of the machine."""
+    doors.apply()
+    with published(doors.a, 8088) as name:
+        target = f"{doors.a.host.address}:8088"
+        assert from_host(doors.outside, target)[target].startswith(name)
+        assert doors.tasks["a1"].reach(target) == {}
+
+
+def test_docker_names_no_other_task(doors: Bed) -> None:
+    """The task's own files decide; Docker's name server is in neither of them."""
+    task = doors.tasks["a1"]
+    assert doors.a.api.exec_start(doors.a.api.exec_create("a1", ["cat", "/etc/hosts"])["Id"]).decode() == (
+        f"127.0.0.1\tlocalhost\n{task.address}\thost-a1\n"
+    )
+    resolver = doors.a.api.exec_start(doors.a.api.exec_create("a1", ["cat", "/etc/resolv.conf"])["Id"]).decode()
+    assert "127.0.0.11" not in resolver
+
+
+@contextlib.contextmanager
+def _route(bed: Bed, subnet: str, through: str) -> Iterator[None]:
+    bed.outside.run("ip", "route", "add", subnet, "via", through)
+    yield
+    bed.outside.run("ip", "route", "delete", subnet)
