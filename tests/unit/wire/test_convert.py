@@ -104,6 +104,7 @@ def test_a_process_gets_the_providers_own_paths_and_no_image() -> None:
     """INV-30."""
     document = _document()
     _description(document)["backend"] = "NATIVE"
+    document["owner"]["project"] = None
     document["specification"]["parameters"]["infile"] = {"type": "file", "path": "/87/./in/f.txt/"}
     invocation = document["status"]["resolvedApplication"]["invocation"]
     invocation["invocation"] = [{"type": "word", "word": "cat"}, {"type": "var", "variableNames": ["infile"]}]
