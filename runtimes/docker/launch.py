@@ -199,7 +199,8 @@ def _explain(error: Exception, words: str, image: str) -> DriverError:
         )
     if _ADDRESS_TAKEN in words:
         return StartFailed("Another container of this machine has the task's network address.", retryable=True)
-    if _NO_SUCH_NETWORK.search(words):
+    # The daemon says "not found" of a network as it does of a container.
+    if _NO_SUCH_NETWORK.search(str(error.__cause__)):
         return StartFailed("The network of containers is not set up on this machine yet.", retryable=True)
     if "docker-init" in words:
         return StartFailed("Docker's helper docker-init is missing on this machine: install tini.")
