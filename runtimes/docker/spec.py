@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtimes import gpus
 from runtimes.docker import seccomp
 from runtimes.docker.host import HostFacts
 from runtimes.docker.users import ROOT, RunsAs
@@ -51,8 +52,6 @@ class Surroundings:
     """`/work`, then the task's own mounts, with sources as the daemon shall find them."""
     etc_folder: Path
     """Folder on this machine with the content of `spec.files`."""
-    network: str = "none"
-    """Name of a Docker network."""
     scratch_bytes: int | None = None
     """Limit of the container's own layer (ENV-40)."""
 
@@ -66,7 +65,7 @@ def container_config(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
     return {
         "Image": spec.image,
         "Hostname": spec.hostname,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Env": [f"{name}={value}" for name, value in _environment(spec).items()],
         "Labels": labels(spec),
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGTERM",
@@ -108,6 +107,11 @@ def log_paths(container_labels: Mapping[str, str]) -> LogPaths:
     return LogPaths(Path(container_labels[STDOUT]), Path(container_labels[STDERR]))
 
 
+def _environment(spec: TaskSpec) -> dict[str, str]:
+    """What decides about GPUs is ours to say, whatever the application says."""
+    return {**spec.environment, **gpus.variables_of_container(spec)}
+
+
 def _command(spec: TaskSpec) -> dict[str, Any]:
     """Replaces both ENTRYPOINT and CMD (INV-23); an empty vector leaves the image's own (INV-27)."""
     if not spec.argv:
@@ -127,13 +131,13 @@ def host_config(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
         "AutoRemove": False,
         "RestartPolicy": {"Name": "no"},
         "LogConfig": _LOG_CONFIG,
-        "NetworkMode": around.network,
+        "NetworkMode": "none",
         "Mounts": mounts(around),
-        "GroupAdd": [str(group) for group in around.user.groups],
+        "GroupAdd": [str(group) for group in dict.fromkeys((*around.user.groups, *gpus.groups_of_container(spec)))],
         **_privileges(around),
         **_limits(spec.limits, around.host),
         **_scratch(around),
-        **_gpus(spec),
+        **gpus.of_container(spec),
     }
 
 
@@ -162,15 +166,6 @@ def _limits(limits: Limits, host: HostFacts) -> dict[str, Any]:
         "PidsLimit": limits.pids,
         "Ulimits": [{"Name": "nofile", "Soft": files, "Hard": files}],
     }
-
-
-def _gpus(spec: TaskSpec) -> dict[str, Any]:
-    """ENV-38: exactly the devices that were assigned. Never "any two": Docker would give the same two to everybody."""
-    if spec.gpu_count != len(spec.gpu_ids):
-        raise InvalidTask(f"The task was promised {spec.gpu_count} GPUs and was assigned {len(spec.gpu_ids)}.")
-    if not spec.gpu_ids:
-        return {}
-    return {"DeviceRequests": [{"DeviceIDs": list(spec.gpu_ids), "Capabilities": [["gpu"]]}]}
 
 
 def mounts(around: Surroundings) -> list[dict[str, Any]]:

@@ -20,6 +20,8 @@ from runtimes.types import Limits, Usage
 
 NEEDED = ("cpu", "memory", "pids")
 """Without all of these a task has no hard limits."""
+USEFUL = ("cpuacct", "devices")
+"""Only version 1 has them: version 2 counts anyway, and forbids devices by programs in the kernel (not done here)."""
 PERIOD_MICROSECONDS = 100_000
 LEAST_QUOTA_MICROSECONDS = 1_000
 """The kernel refuses less."""
@@ -46,7 +48,7 @@ def open_parents(root: str, mounts: Path = Path("/proc/self/mounts")) -> Parents
     trees = _trees(mounts)
     try:
         if all(controller in trees for controller in NEEDED):
-            wanted = (*NEEDED, "cpuacct") if "cpuacct" in trees else NEEDED
+            wanted = (*NEEDED, *(controller for controller in USEFUL if controller in trees))
             # Controllers that are mounted together (`cpu,cpuacct`) are one tree.
             return _list(1, dict.fromkeys(_make(trees[controller] / root) for controller in wanted))
         if "2" in trees:
@@ -62,7 +64,7 @@ def _trees(mounts: Path) -> dict[str, Path]:
     for line in mounts.read_text().splitlines():
         _, folder, kind, options, *_ = line.split()
         if kind == "cgroup":
-            trees.update({option: Path(folder) for option in options.split(",") if option in (*NEEDED, "cpuacct")})
+            trees.update({option: Path(folder) for option in options.split(",") if option in (*NEEDED, *USEFUL)})
         elif kind == "cgroup2":
             trees["2"] = Path(folder)
     return trees
@@ -93,6 +95,14 @@ def create(parents: Parents, name: str, limits: Limits) -> None:
         for file, value in wanted.items():
             if file in files:
                 _set(folder / file, value)
+
+
+def forbid(parents: Parents, name: str, devices: Sequence[tuple[int, int]]) -> None:
+    """Nobody in the group may open these character devices, by major and minor number. Raises `OSError`."""
+    for folder, files in zip(folders(parents, name), parents.files, strict=True):
+        if "devices.deny" in files:
+            for major, minor in devices:
+                _set(folder / "devices.deny", f"c {major}:{minor} rwm")
 
 
 def folders(parents: Parents, name: str) -> tuple[Path, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from runtimes import gpus
 from runtimes.errors import RuntimeUnavailable
 from runtimes.native import cgroup
 from runtimes.settings import NativeSettings
@@ -35,6 +36,7 @@ class HardLimits:
         parents = self._open()
         if isinstance(parents, cgroup.Parents):
             cgroup.create(parents, _name(spec.id), spec.limits)
+            cgroup.forbid(parents, _name(spec.id), gpus.forbidden(spec, self._settings.dev_dir))
 
     def _open(self) -> cgroup.Parents | str:
         if self._parents is None:

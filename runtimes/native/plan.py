@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from runtimes import gpus, variables
 from runtimes.errors import InvalidTask
 from runtimes.types import TaskSpec
 
@@ -17,12 +18,13 @@ CONFIG_VARIABLE = "UCLOUD_CONFIG_DIR"
 def check(spec: TaskSpec) -> None:
     """Raises `errors.InvalidTask` for what no process can be started from."""
     _check_name(spec.id.name)
+    gpus.check(spec)
     if not spec.argv or not spec.argv[0]:
         raise InvalidTask("a process needs a program to run")
     if spec.image is not None or spec.mounts:
         raise InvalidTask("a process has neither image nor mounts: run this task in a container")
-    for text in (*spec.words, *spec.environment, *spec.environment.values()):
-        if "\0" in text:
+    for text in (*spec.argv, *spec.environment, *spec.environment.values()):
+        if isinstance(text, str) and "\0" in text:
             raise InvalidTask("an argument or environment variable contains a NUL character")
     for name in spec.environment:
         if not name or "=" in name:
@@ -46,6 +48,7 @@ def describe(
     spec: TaskSpec, cgroups: Sequence[Path], config: Path, owner: Mapping[str, str], now: float
 ) -> dict[str, Any]:
     """Content of `task.json`: what the launcher needs, and what a driver in another process needs afterwards."""
+    spec = variables.resolve(spec, environment(spec, config, owner), str(config))
     return {
         "version": 1,
         "name": spec.id.name,
@@ -67,4 +70,4 @@ def environment(spec: TaskSpec, config: Path, owner: Mapping[str, str]) -> dict[
     minimal = {"PATH": SEARCH_PATH, "LANG": "C.UTF-8", "TMPDIR": "/tmp", **owner}
     if spec.files:
         minimal[CONFIG_VARIABLE] = str(config)
-    return {**minimal, **spec.environment}
+    return {**minimal, **spec.environment, **gpus.variables_of_process(spec)}

@@ -19,7 +19,7 @@ from runtimes.network.plan import NetworkPlan
 from runtimes.scripted.driver import ScriptedDriver
 from runtimes.scripted.task_files import TaskFiles
 from runtimes.settings import ScriptedSettings
-from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec, TaskState
+from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec, TaskState
 from ucloud_ray.control.ports import ClusterUnavailable, HostGone, Node, NoRoomNow, PlacementRequest, Started
 from ucloud_ray.control.replica_runner import TaskDesk
 from ucloud_ray.domain.ids import JobUid
@@ -62,6 +62,7 @@ class Host:
     capacity: Mapping[str, tuple[int, int, int]] = field(default_factory=lambda: {CATEGORY: CAPACITY})
     backends: frozenset[Backend] = frozenset(Backend)
     relay: tuple[str, int] | None = None
+    gpus: tuple[str, ...] = ()
     address: str = "127.0.0.1"
     networked: bool = True
     plans: list[NetworkPlan] = field(default_factory=list)
@@ -93,6 +94,7 @@ class Host:
             self.capacity,
             {},
             self.relay,
+            gpus=self.gpus,
             networked=self.networked,
             network=self.plans[-1].digest if self.plans else None,
         )
@@ -197,6 +199,13 @@ class LocalCluster:
         await self._enter("release", uid, incarnation)
         for key in [key for key in self.machines.reservations if key[0] == uid and key[1] <= incarnation]:
             del self.machines.reservations[key]
+
+    async def list_tasks(self, host: str, provider_id: str) -> list[tuple[Backend, FoundTask]]:
+        await self._enter("list_tasks", host, record=False)
+        machine = self.machines.hosts[host]
+        if machine.gone.is_set():
+            raise HostGone(f"{host} is not in the cluster at the moment")
+        return [(Backend.DOCKER, task) for task in await machine.driver.list_tasks(provider_id)]
 
     async def prepare_and_start(self, host: str, backend: Backend, spec: TaskSpec) -> Started:
         await self._enter("start", host, spec.id)

@@ -14,9 +14,10 @@ import psutil
 import ray
 import structlog
 
+from runtimes.abilities import ListsTasks
 from runtimes.errors import DriverError, RuntimeUnavailable
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import Capabilities
+from runtimes.types import Capabilities, FoundTask
 from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.control.relay import LogRelay
 from ucloud_ray.settings import of_host
@@ -63,6 +64,12 @@ class NodeAgent:
             await self._network_plan() if network.available else None,
             _own_addresses(),
         )
+
+    async def list_tasks(self, drivers: tuple[str, ...], provider_id: str) -> list[tuple[str, FoundTask]]:
+        """Driver and task of ours, of these drivers (ENV-59). Raises driver errors."""
+        listing = {name: driver for name in drivers if isinstance(driver := self._drivers[name], ListsTasks)}
+        found = await asyncio.gather(*(driver.list_tasks(provider_id) for driver in listing.values()))
+        return [(name, task) for name, tasks in zip(listing, found, strict=True) for task in tasks]
 
     async def apply_network(self, plan: NetworkPlan) -> None:
         """Raises driver errors."""

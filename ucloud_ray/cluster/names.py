@@ -10,6 +10,9 @@ SUPERVISOR = "JobSupervisor"
 HOST_LABEL = "ucloud-ray/host"
 """Our name of a machine; a raylet that restarts has a new node id but the same label (D7)."""
 
+GPUS_LABEL = "ucloud-ray/gpus"
+"""Names of a machine's devices, joined by `_`, where they are not simply numbered from 0."""
+
 AGENT_PREFIX = "node-"
 REPLICA_PREFIX = "replica-"
 GROUP_PREFIX = "ucloud-ray."
@@ -30,7 +33,8 @@ def parse_group(name: str) -> tuple[str, int] | None:
 
 
 def bundle(machine: Machine) -> dict[str, float]:
-    """What one rank reserves: cores and decimal gigabytes of its category, and real GPUs (D5)."""
+    """What one rank reserves: cores and decimal gigabytes of its category, and GPUs. Which ones is in our own books:
+    Ray would choose anew after it was restarted (decision 0004)."""
     category = machine.product.category
     amounts = {
         f"ucloud-ray/{category}/cpu": machine.cpu_milli / 1000,
@@ -58,3 +62,10 @@ def capacity(resources: Mapping[str, float]) -> dict[str, tuple[int, int, int]]:
             case "gpu":
                 sold[2] = int(amount)
     return {category: (sold[0], sold[1], sold[2]) for category, sold in found.items()}
+
+
+def gpus(resources: Mapping[str, float], labels: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of a Ray node's devices."""
+    if named := labels.get(GPUS_LABEL):
+        return tuple(named.split("_"))
+    return tuple(str(index) for index in range(int(resources.get("GPU", 0))))

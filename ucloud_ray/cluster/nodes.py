@@ -15,6 +15,7 @@ import ray
 import structlog
 
 from runtimes.network.plan import NetworkPlan
+from runtimes.types import FoundTask
 from ucloud_ray.cluster import calls, names
 from ucloud_ray.cluster.agent import Described, NodeAgent
 from ucloud_ray.cluster.factories import ClusterSettings
@@ -28,6 +29,7 @@ DESCRIBE_EVERY = 5
 """Rounds between two questions to an agent."""
 
 DESCRIBE_SECONDS = 10.0
+LIST_SECONDS = 60.0
 APPLY_SECONDS = 30.0
 FIRST_PICTURE_SECONDS = 20.0
 
@@ -120,6 +122,20 @@ class Nodes:
         if (described := self._described.get(host)) is not None:
             self._described[host] = replace(described, network_plan=plan.digest)
 
+    async def list_tasks(self, host: str, provider_id: str) -> list[tuple[str, FoundTask]]:
+        """Driver and task, of the drivers that work there. Raises driver errors, `ClusterUnavailable`, `HostGone`."""
+        if host not in self._raylets:
+            raise HostGone(f"{host} is not in the cluster at the moment")
+        if (described := self._described.get(host)) is None:
+            raise ClusterUnavailable(f"{host} has not told yet what works there")
+        working = tuple(name for name, answer in described.drivers.items() if answer.available)
+        agent = self._agents.get(host) or self._agent(host)
+        reference = agent.list_tasks.remote(working, provider_id)
+        found: list[tuple[str, FoundTask]] = await calls.answer(
+            reference, gone=self.gone(host), timeout=LIST_SECONDS, what=f"the tasks of {host}"
+        )
+        return found
+
     def _ask(self, host: str) -> None:
         task = asyncio.create_task(self._describe(host), name=f"describe {host}")
         self._asking[host] = task
@@ -174,6 +190,7 @@ class Nodes:
             described=described is not None,
             networked=described is not None and described.network.available,
             network=described.network_plan if described else None,
+            gpus=names.gpus(raylet["Resources"], raylet["Labels"]),
             own_addresses=described.addresses if described else (),
         )
 

@@ -40,7 +40,7 @@ Shape = tuple[tuple[tuple[str, float], ...], tuple[str, ...]]
 class Held:
     group: Any
     shape: Shape | None
-    """None if another job must not get it: there are actors in its bundles, or an earlier supervisor made it."""
+    """None if another job must not get it: an earlier supervisor made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Placements:
             return
         with _translated():
             group = self._make_with_room(request)
-        self._held[key] = Held(group, shape if request.machine.gpu == 0 else None)
+        self._held[key] = Held(group, shape)
 
     def release(self, uid: JobUid, incarnation: int) -> None:
         """This incarnation and older ones; nothing to give back is success."""

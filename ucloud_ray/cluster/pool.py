@@ -18,7 +18,6 @@ from typing import Any
 
 import ray
 import structlog
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from runtimes.types import TaskId
 from ucloud_ray.cluster import calls, names
@@ -44,8 +43,6 @@ class Worker:
     host: str
     actor: Any
     load: set[TaskId] = field(default_factory=set)
-    single: bool = False
-    """Made for one GPU rank; ended when given back."""
     idle_since: float = field(default_factory=time.monotonic)
 
 
@@ -79,17 +76,6 @@ class Pool:
         worker = self._leases.get(task)
         return None if worker is None else worker.actor
 
-    async def lease_in_group(self, host: str, task: TaskId, group: Any, bundle: int, gpus: int) -> Any:
-        """A fresh actor inside a bundle, for a rank with GPUs."""
-        if task not in self._leases:
-            strategy = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=bundle)
-            name = f"{names.REPLICA_PREFIX}gpu-{task.incarnation}-{bundle}"
-            worker = self._create(name, host, num_gpus=gpus, scheduling_strategy=strategy)
-            worker.single = True
-            worker.load.add(task)
-            self._leases[task] = worker
-        return self._leases[task].actor
-
     def give_back(self, task: TaskId) -> None:
         """The task is gone from its machine."""
         worker = self._leases.pop(task, None)
@@ -97,10 +83,7 @@ class Pool:
             return
         worker.load.discard(task)
         worker.idle_since = self._pool(worker.host).came_back = time.monotonic()
-        if worker.single:
-            _end(worker)
-        else:
-            self._offer(worker)
+        self._offer(worker)
 
     def _with_room(self, host: str) -> Worker | None:
         return next((w for w in self._pool(host).workers if len(w.load) < self._settings.replicas_per_actor), None)
@@ -190,16 +173,14 @@ class Pool:
                 first.set_exception(problem)
                 return
 
-    def _create(self, name: str, host: str, **options: Any) -> Worker:
-        selector = {} if options else {"label_selector": {names.HOST_LABEL: host}}
+    def _create(self, name: str, host: str) -> Worker:
         remote = ray.remote(ReplicaActor).options(
             name=name,
             lifetime="detached",
             num_cpus=0,
             max_restarts=-1,
             max_concurrency=CONCURRENCY,
-            **selector,
-            **options,
+            label_selector={names.HOST_LABEL: host},
         )
         return Worker(name, host, remote.remote(host, self._settings.driver_of))
 
@@ -218,10 +199,9 @@ class Pool:
             except ClusterUnavailable:
                 ray.kill(actor)
                 return
-            worker = Worker(name, host, actor, set(tasks), single=name.startswith(f"{names.REPLICA_PREFIX}gpu-"))
+            worker = Worker(name, host, actor, set(tasks))
             self._leases.update(dict.fromkeys(tasks, worker))
-            if not worker.single:
-                self._pool(host).workers.append(worker)
+            self._pool(host).workers.append(worker)
 
     def sizes(self) -> Mapping[str, tuple[int, int]]:
         """Host to number of actors and of leases, for operators."""

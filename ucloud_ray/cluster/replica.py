@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
-
-import ray
 
 from runtimes.driver import Driver
 from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
@@ -33,7 +30,7 @@ class ReplicaActor:
         return self._host, self._desk.known
 
     async def launch(self, driver: str, spec: TaskSpec) -> Started:
-        return await self._desk.launch(driver, _with_gpus(spec))
+        return await self._desk.launch(driver, spec)
 
     async def progress(self, driver: str, id: TaskId) -> Progress | None:
         return self._desk.progress(driver, id)
@@ -55,12 +52,3 @@ class ReplicaActor:
 
     async def pid(self) -> int:
         return os.getpid()
-
-
-def _with_gpus(spec: TaskSpec) -> TaskSpec:
-    """The devices that Ray assigned to this actor, exposed to the task and no others (ENV-38)."""
-    if spec.gpu_count == 0:
-        return spec
-    ids = tuple(str(device) for device in ray.get_gpu_ids())
-    visible = {"CUDA_VISIBLE_DEVICES": ",".join(ids)}
-    return replace(spec, gpu_ids=ids, environment={**spec.environment, **visible})

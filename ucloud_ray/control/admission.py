@@ -126,7 +126,7 @@ class Admission:
             raise BadRequest("The machines have no network for containers at the moment. Ask for one node alone.")
         if new.spec.launch.peers and not support.peers:
             raise BadRequest(f"The machine type {machine.product.id} cannot connect {kind} jobs with each other.")
-        if not could_ever_fit(ledger, machine, new.spec.replicas):
+        if not could_ever_fit(ledger, machine, new.spec.replicas, new.spec.backend):
             raise BadRequest(
                 f"The job needs {new.spec.replicas} x {machine.product.id}, more than this provider has. "
                 "Ask for fewer nodes or a smaller machine."

@@ -47,6 +47,10 @@ class Offers:
         found = self._products.get(product)
         return None if found is None else machine_of(product, found)
 
+    def machines(self) -> list[Machine]:
+        """Every product's size."""
+        return [machine_of(product, settings) for product, settings in self._products.items()]
+
     @property
     def categories(self) -> frozenset[str]:
         return frozenset(product.category for product in self._products)
@@ -94,12 +98,15 @@ class Offers:
 def machine_of(product: ProductId, settings: ProductSettings) -> Machine:
     return Machine(
         product=product,
-        cpu_milli=round(settings.cpu * 1000),
+        cpu_milli=round(settings.cpu * 1000 * (1 if settings.gpu else settings.fraction)),
         memory_bytes=round(settings.memory_in_gigs * GIGABYTE),
         gpu=settings.gpu,
         cpu_model=settings.cpu_model,
         memory_model=settings.memory_model,
         gpu_model=settings.gpu_model,
+        gpu_type=settings.gpu_type,
+        custom_runtime=settings.custom_runtime,
+        priority=settings.priority,
     )
 
 

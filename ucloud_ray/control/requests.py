@@ -127,6 +127,10 @@ class Requests:
             "activeJobs": len(self._supervisor.engine.jobs()),
             "queues": scheduler.waiting(),
             "outbox": {"waiting": rows, "oldestAt": oldest},
+            "problems": [
+                f"the product {name} fits no machine, even an idle one: add capacity, or take it off the list"
+                for name in self._supervisor.unsaleable()
+            ],
             "nodes": [
                 {
                     "host": node.host,
@@ -134,6 +138,9 @@ class Requests:
                     "alive": node.alive,
                     "backends": sorted(node.backends),
                     "problems": dict(node.problems),
+                    "maintenance": scheduler.ledger.drained.get(node.host),
+                    "gpus": list(node.gpus),
+                    "freeGpus": scheduler.ledger.free_devices(node.host),
                     "capacity": {category: list(size) for category, size in node.capacity.items()},
                 }
                 for node in scheduler.ledger.nodes
@@ -177,8 +184,9 @@ class Requests:
 
     def _view(self, job: Job) -> JobView:
         told = not self._parts.updates.waits(job.uid)
-        place = self._supervisor.scheduler.place_in_queue(job.uid)
-        return view_of(job, self._supervisor.versions.number(job.uid), told, place)
+        scheduler = self._supervisor.scheduler
+        place, why = scheduler.place_in_queue(job.uid), scheduler.why(job.uid)
+        return view_of(job, self._supervisor.versions.number(job.uid), told, place, why)
 
     async def _something_new(self, view: JobView) -> None:
         if not view.final:

@@ -1,26 +1,28 @@
 """Our own queue in front of the cluster (D6): order, reason for waiting, place in the queue.
 
-One queue per product category, ordered by acceptance (SCH-10). Jobs that fit may pass one that does not, unless that
-one has waited for long: then nothing behind it is placed until it is (no starvation). The books kept here say what is
-free; the cluster confirms a placement for all ranks at once or refuses it (SCH-11). Nothing is queued inside Ray.
+One queue per product category, ordered by priority and submission (SCH-10). Jobs that fit may pass one that does not; a
+job that has waited for long has room kept for it (`domain.reserving`). The books kept here say what is free; the
+cluster confirms a placement for all ranks at once or refuses it (SCH-11). Nothing is queued inside Ray.
 """
 
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
 import structlog
 
-from ucloud_ray.control.ledger import Ledger
-from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, NoRoomNow, PlacementRequest
+from ucloud_ray.control.addresses import Addresses, NoAddressLeft
+from ucloud_ray.control.keeping import Keeping
+from ucloud_ray.control.ledger import Devices, Ledger
+from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, Node, NoRoomNow, PlacementRequest
+from ucloud_ray.control.waiting_line import Shape, Waiting, WaitingLine
+from ucloud_ray.control.waiting_news import WaitingNews
 from ucloud_ray.domain.events import Event, NoRoom, PlacementGranted
-from ucloud_ray.domain.ids import JobUid, Millis
-from ucloud_ray.domain.job import Job, Machine
-from ucloud_ray.domain.products import fits, place_greedily
+from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.job import Backend, Job, Machine
+from ucloud_ray.domain.products import Size, fits, place_greedily
 
 log = structlog.get_logger(__name__)
 
@@ -30,70 +32,99 @@ LOOK_SECONDS = 1.0
 STARVATION_AGE = 3_600_000
 """`starvationAgeSeconds` of SCH-10 in milliseconds."""
 
-BACKFILL = 64
-"""How many jobs that do not fit are passed over in one round, so that a long queue costs no more than a short one."""
-
-
-@dataclass(frozen=True, order=True, slots=True)
-class Waiting:
-    """A job in a queue; the order of the fields is the order of the queue (SCH-10)."""
-
-    since: Millis
-    uid: JobUid
-    job: Job = field(compare=False)
-    incarnation: int = field(compare=False)
-
-    @property
-    def category(self) -> str:
-        return self.job.spec.machine.product.category
-
 
 class Scheduler:
-    def __init__(self, cluster: Cluster, clock: Clock, post: Callable[[JobUid, Event], None]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        clock: Clock,
+        post: Callable[[JobUid, Event], None],
+        addresses: Addresses,
+        starvation_age: int = STARVATION_AGE,
+    ) -> None:
         self._cluster = cluster
         self._clock = clock
         self._post = post
-        self._queues: dict[str, list[Waiting]] = {}
+        self._lines: dict[str, WaitingLine] = {}
         self._waiting: dict[JobUid, Waiting] = {}
-        self._told: set[JobUid] = set()
+        self._pausing: dict[JobUid, Waiting] = {}
+        """After a start that failed (SCH-11); not in a line until their pause is over."""
+        self._untold: set[JobUid] = set()
+        """Those that were not told yet that there is no room for them."""
         self._owed: set[tuple[JobUid, int]] = set()
         """Placements that nobody wants any more and that the cluster still has to take back."""
         self._wake = asyncio.Event()
-        self.ledger = Ledger()
+        self.addresses = addresses
+        self.ledger = Ledger(addresses)
+        self._keeping = Keeping(self.ledger, clock, starvation_age)
+        self.news = WaitingNews(self.ledger, self._keeping, post)
+
+    # -------------------------------------------------------------------------------------------------- orders
 
     def request(self, job: Job, incarnation: int) -> None:
         """Queue the job; its answer is a `PlacementGranted` with this incarnation. Twice is once."""
         if job.uid in self._waiting or job.uid in self.ledger:
             return
-        entry = Waiting(job.accepted_at or job.created_at, job.uid, job, incarnation)
-        bisect.insort(self._queues.setdefault(entry.category, []), entry)
+        entry = Waiting.of(job, incarnation)
         self._waiting[job.uid] = entry
+        self._untold.add(job.uid)
+        if entry.not_before > self._clock.now():
+            self._pausing[job.uid] = entry
+        else:
+            self._line(entry.category).add(entry)
         self._wake.set()
 
     def withdraw(self, uid: JobUid) -> None:
         """Leave the queue, if it is in one."""
         entry = self._waiting.pop(uid, None)
-        if entry is not None:
-            self._queues[entry.category].remove(entry)
-            self._told.discard(uid)
+        if entry is None:
+            return
+        if self._pausing.pop(uid, None) is None:
+            self._line(entry.category).remove(entry)
+        self._untold.discard(uid)
+        self._keeping.forget(entry)
+        self.news.forget(uid)
 
     def adopt(self, job: Job) -> None:
         """Book a job that holds its placement already, after a restart."""
-        self.ledger.book(job.uid, job.spec.machine, tuple(rank.host for rank in job.ranks))
+        ranks = job.ranks
+        self.ledger.book(
+            job.uid, job.spec.machine, tuple(rank.host for rank in ranks), tuple(rank.gpus for rank in ranks)
+        )
 
     def released(self, uid: JobUid) -> None:
         """What the job occupied is free again."""
-        if self.ledger.cancel(uid):
+        if self._unbook(uid):
             self._wake.set()
+
+    def look_again(self) -> None:
+        """Something about the machines has changed."""
+        self._wake.set()
+
+    # -------------------------------------------------------------------------------------------------- reading
 
     def place_in_queue(self, uid: JobUid) -> int | None:
         """1 for the next of its category; None for a job that does not wait for room."""
         entry = self._waiting.get(uid)
-        return None if entry is None else 1 + self._queues[entry.category].index(entry)
+        return None if entry is None else self._line(entry.category).place(entry)
+
+    def why(self, uid: JobUid) -> str:
+        """Why it waits, in words; empty for a job that does not."""
+        entry = self._waiting.get(uid)
+        if entry is None:
+            return ""
+        if uid in self._pausing:
+            return "Waiting to be started again after an attempt that failed"
+        return self.news.line(self._line(entry.category).place(entry), entry)
 
     def waiting(self) -> dict[str, int]:
         """Category to the number of jobs in its queue."""
-        return {category: len(queue) for category, queue in self._queues.items()}
+        lengths = {category: len(line) for category, line in self._lines.items()}
+        for entry in self._pausing.values():
+            lengths[entry.category] = lengths.get(entry.category, 0) + 1
+        return lengths
+
+    # --------------------------------------------------------------------------------------------------- rounds
 
     async def run(self) -> None:
         """Place what fits, for ever. Ends only by cancellation."""
@@ -111,50 +142,59 @@ class Scheduler:
         """One round over all queues."""
         try:
             self.ledger.nodes = await self._cluster.nodes()
+            await self.addresses.learn(self.ledger.nodes)
         except ClusterUnavailable as problem:
             log.warning("the cluster does not tell its nodes", problem=str(problem))
             return
         await self._give_back()
-        for category in list(self._queues):
-            await self._look_at(category)
+        self._end_pauses()
+        untold = sorted(self._untold)
+        for line in list(self._lines.values()):
+            await self._look_at(line)
+        self._tell(untold)
 
-    async def _look_at(self, category: str) -> None:
-        passed = 0
-        for entry in list(self._queues[category]):
-            if not self._waits(entry) or await self._try(entry) or not self._waits(entry):
-                continue
-            self._tell_once(entry)
-            passed += 1
-            if passed >= BACKFILL or self._clock.now() - entry.since > STARVATION_AGE:
-                return
+    async def _look_at(self, line: WaitingLine) -> None:
+        """The starving first, then everybody in order; of jobs that want the same only the first that does not fit."""
+        for entry in self._keeping.starving(line):
+            if self._waits(entry) and not await self._try(entry) and self._waits(entry):
+                self._keeping.keep(entry)
+        passed: set[Shape] = set()
+        while (first := line.first(without=passed)) is not None:
+            if not await self._try(first) and self._waits(first):
+                passed.add(first.shape)
 
     async def _try(self, entry: Waiting) -> bool:
         spec = entry.job.spec
-        able = {node.host for node in self.ledger.nodes if spec.backend in node.backends}
-        free = {host: size for host, size in self.ledger.free(entry.category).items() if host in able}
-        hosts = place_greedily(free, spec.machine, spec.replicas)
-        return hosts is not None and await self._place(entry, hosts)
+        free = self._keeping.open_to(entry)
+        hosts = place_greedily(free, spec.machine, spec.replicas, avoid=entry.job.failed_hosts)
+        devices = None if hosts is None else self.ledger.choose_devices(spec.machine, hosts)
+        return hosts is not None and devices is not None and await self._place(entry, hosts, devices)
 
-    async def _place(self, entry: Waiting, hosts: tuple[str, ...]) -> bool:
+    async def _place(self, entry: Waiting, hosts: tuple[str, ...], devices: Devices) -> bool:
         """Ask the cluster for exactly these machines; whether the entry left the queue."""
         job, spec = entry.job, entry.job.spec
-        self.ledger.book(job.uid, spec.machine, hosts)
+        self.ledger.book(job.uid, spec.machine, hosts, devices)
         try:
+            addresses = self.addresses.take(job.uid, spec.backend, self.ledger.named(hosts))
             await self._cluster.place(
                 PlacementRequest(job.uid, entry.incarnation, spec.machine, spec.backend, spec.replicas, hosts)
             )
-        except (NoRoomNow, ClusterUnavailable) as problem:
+        except (NoRoomNow, ClusterUnavailable, NoAddressLeft) as problem:
             log.info("not placed", job=job.id, problem=str(problem))
-            self.ledger.cancel(job.uid)
+            self._unbook(job.uid)
             return False
         if self._waits(entry):
             self.withdraw(job.uid)
-            self._post(job.uid, PlacementGranted(entry.incarnation, hosts))
+            self._post(job.uid, PlacementGranted(entry.incarnation, hosts, addresses, devices))
         else:  # stopped while the cluster was asked; its clean-up may have run before there was anything
-            self.ledger.cancel(job.uid)
+            self._unbook(job.uid)
             self._owed.add((job.uid, entry.incarnation))
             await self._give_back()
         return True
+
+    def _unbook(self, uid: JobUid) -> bool:
+        self.addresses.give_back(uid)
+        return self.ledger.cancel(uid)
 
     def _waits(self, entry: Waiting) -> bool:
         """Whether this very request is still in the queue; the same job may have left and come back."""
@@ -170,13 +210,37 @@ class Scheduler:
             else:
                 self._owed.discard((uid, incarnation))
 
-    def _tell_once(self, entry: Waiting) -> None:
-        if entry.uid not in self._told:
-            self._told.add(entry.uid)
-            self._post(entry.uid, NoRoom())
+    def _end_pauses(self) -> None:
+        now = self._clock.now()
+        for uid, entry in list(self._pausing.items()):
+            if entry.not_before <= now:
+                del self._pausing[uid]
+                self._line(entry.category).add(entry)
+
+    def _tell(self, uids: Iterable[JobUid]) -> None:
+        """That there is no room, once (SCH-13); then, if it takes longer, place and reason."""
+        for uid in uids:
+            if uid in self._untold and uid not in self._pausing:
+                self._untold.discard(uid)
+                self._post(uid, NoRoom())
+        self.news.tell(self._lines)
+
+    def _line(self, category: str) -> WaitingLine:
+        return self._lines.setdefault(category, WaitingLine())
 
 
-def could_ever_fit(ledger: Ledger, machine: Machine, replicas: int) -> bool:
-    """Whether all ranks fit when everything is idle (SCH-14). With no machine known yet nobody can say: yes."""
-    capacity = ledger.capacity(machine.product.category)
-    return not capacity or fits(capacity, {}, machine, replicas)
+def could_ever_fit(ledger: Ledger, machine: Machine, replicas: int, backend: Backend | None = None) -> bool:
+    """Whether all ranks fit when everything is idle (SCH-14), on machines that run the backend. With no machine known
+    yet nobody can say: yes."""
+    known = ledger.ever(machine.product.category)
+    able = {
+        host: _idle(node, machine.product.category)
+        for host, node in known.items()
+        if backend is None or backend in node.backends
+    }
+    return not known or fits(able, {}, machine, replicas)
+
+
+def _idle(node: Node, category: str) -> Size:
+    sold = Size(*node.capacity[category])
+    return sold._replace(gpu=min(sold.gpu, len(node.gpus)))

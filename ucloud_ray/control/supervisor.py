@@ -17,13 +17,15 @@ from typing import Any
 import structlog
 
 from ucloud_ray.control.addresses import Addresses
+from ucloud_ray.control.drains import Drains
 from ucloud_ray.control.engine import Engine
 from ucloud_ray.control.fabric import Ground
 from ucloud_ray.control.fabric_keeper import FabricKeeper
+from ucloud_ray.control.leftovers import Leftovers
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience, Performer
 from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, JobStore, PlacementRequest, Updates
-from ucloud_ray.control.scheduler import Scheduler
+from ucloud_ray.control.scheduler import STARVATION_AGE, Scheduler, could_ever_fit
 from ucloud_ray.control.task_spec import TaskFactory
 from ucloud_ray.control.timers import Timers
 from ucloud_ray.control.views import Versions
@@ -52,6 +54,10 @@ class Parts:
     log_replay_bytes: int
     relay_key: bytes
     ground: Ground = field(default_factory=Ground)
+    starvation_age: int = STARVATION_AGE
+    """Milliseconds (SCH-10)."""
+    orphan_grace: float = 300.0
+    """Seconds (ENV-59)."""
 
 
 class Supervisor:
@@ -59,7 +65,11 @@ class Supervisor:
         self.parts = parts
         self.engine = Engine(parts.store, parts.updates, parts.clock)
         addresses = Addresses(parts.ground.network, parts.store.machine_number)
-        self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post, addresses)
+        self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post, addresses, parts.starvation_age)
+        self.drains = Drains(parts.store, self.scheduler, self.engine)
+        self.leftovers = Leftovers(
+            parts.cluster, self.scheduler, self.engine.live, parts.tasks.provider_id, parts.orphan_grace
+        )
         self.fabric = FabricKeeper(parts.cluster, addresses, parts.ground, parts.patience.host_grace)
         self.timers = Timers(parts.clock, self.engine.post)
         self.versions = Versions()
@@ -86,12 +96,15 @@ class Supervisor:
             self.fabric.note(job)
             if not isinstance(job.phase, Queued | Suspended | Final) and job.ranks:
                 self.scheduler.adopt(job)
+        await self.drains.load()
         await self.scheduler.look()
+        self._warn()
         for job in jobs:
             self.engine.resume(job)
             if (newest := self.engine.newest(job.id)) is not None and newest.uid != job.uid:
                 self.forget(job.uid)  # its id went to another job, and we ended before it was stopped (O3)
         self._run(self._place(jobs), "placements")
+        self._run(self.leftovers.run(), "leftovers")
         self.timers.fire()
         self.ready.set()
         self._run(self.timers.run(), "timers")
@@ -154,6 +167,15 @@ class Supervisor:
     def _holds(self, job: Job) -> bool:
         live = self.engine.live(job.uid)
         return job.uid in self.scheduler.ledger and live is not None and live.incarnation == job.incarnation
+
+    def unsaleable(self) -> list[str]:
+        """Products that fit no machine, even an idle one (SCH-3). Empty while no machine is known."""
+        offers, ledger = self.parts.offers, self.scheduler.ledger
+        return [machine.product.id for machine in offers.machines() if not could_ever_fit(ledger, machine, 1)]
+
+    def _warn(self) -> None:
+        for name in self.unsaleable():
+            log.warning("a product fits no machine, even an idle one", product=name)
 
     def _note(self, job: Job) -> None:
         self.versions.bump(job.uid, last=job.final)

@@ -12,7 +12,8 @@ WATCH_SECONDS = 20.0
 """How long one `watch` waits at most."""
 
 
-def view_of(job: Job, version: int, told: bool, place_in_queue: int | None) -> JobView:
+def view_of(job: Job, version: int, told: bool, place_in_queue: int | None, why: str) -> JobView:
+    """`why`: the reason for waiting, empty for a job that does not wait for room."""
     return JobView(
         uid=job.uid,
         id=job.id,
@@ -27,17 +28,17 @@ def view_of(job: Job, version: int, told: bool, place_in_queue: int | None) -> J
         product=job.spec.machine.product,
         replicas=job.spec.replicas,
         hosts=tuple(rank.host for rank in job.ranks),
-        status=_status(job, place_in_queue),
+        status=_status(job, why),
         place_in_queue=place_in_queue,
     )
 
 
-def _status(job: Job, place_in_queue: int | None) -> str:
+def _status(job: Job, why: str) -> str:
     match job.phase:
         case Final(verdict=verdict) | Ending(verdict=verdict) | Cleaning(verdict=verdict):
             return verdict.status
-        case Queued() if place_in_queue is not None:
-            return f"waiting for a machine, number {place_in_queue} in the queue"
+        case Queued():
+            return why
         case _:
             return ""
 

@@ -23,6 +23,8 @@ class PlacementGranted:
     """Host of rank i."""
     addresses: tuple[str | None, ...] = ()
     """Address of rank i (`Rank.address`); empty: none has one."""
+    gpus: tuple[tuple[str, ...], ...] = ()
+    """Devices of rank i (`Rank.gpus`); empty: none has any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class Owner:
     created_by: str
     project: str | None = None
 
+    @property
+    def workspace(self) -> str:
+        """Equal for two owners of the same one."""
+        return f"project:{self.project}" if self.project else f"user:{self.created_by}"
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -81,6 +86,12 @@ class Machine:
     cpu_model: str = ""
     memory_model: str = ""
     gpu_model: str = ""
+    gpu_type: Literal["nvidia", "amd"] = "nvidia"
+    """Whose devices they are; decides how a workload gets to see them (ENV-38)."""
+    custom_runtime: str | None = None
+    """Docker runtime of its containers; None: the machine's own."""
+    priority: int = 0
+    """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +139,10 @@ class Launch:
     """The application's own variables that are Jinja: name to template (INV-21)."""
     template_context: Mapping[str, Any] = field(default_factory=dict)
     """What templates know of the parameters: name to JSON value (INV-35); the rest follows from job and rank."""
+    init_script: str | None = None
+    """Path inside the environment of a script that runs before all else (INV-26)."""
+    opened_file: str | None = None
+    """Path inside the environment of the file that it was opened with (RES-24)."""
     peers: tuple[PeerRequest, ...] = ()
 
 
@@ -165,6 +180,8 @@ class Rules:
     """Milliseconds between SIGTERM and SIGKILL (ENV-42)."""
     max_start_attempts: int = 3
     """How often a placement whose start failed for a passing reason is given back and asked for again (SCH-11)."""
+    start_pause: int = 2_000
+    """Milliseconds before the second attempt to start; doubled for each one after it (SCH-11)."""
 
 
 # ------------------------------------------------------------------------------------------------------- ranks
@@ -194,6 +211,8 @@ class Rank:
     """Set once it has ended."""
     lost: bool = False
     """The runtime surely does not know it any more, or its machine was given up (REC-4, SCH-16)."""
+    gpus: tuple[str, ...] = ()
+    """The devices of that machine which are this rank's alone, from the grant until its end is cleaned up (SCH-21)."""
 
     @property
     def started(self) -> bool:
@@ -229,6 +248,8 @@ class Queued:
     """Whether the text that no machine is free was sent for this stay in the queue (SCH-13)."""
     ranks: tuple[Rank, ...] = ()
     """Where the disks of a resumed machine are (SUS-6); else empty."""
+    not_before: Millis | None = None
+    """After a start that failed: when it may be placed again (SCH-11)."""
     kind: Literal["queued"] = "queued"
 
 
@@ -325,6 +346,8 @@ class Job:
     that carry another number change nothing."""
     failed_starts: int = 0
     """Placements given back in a row because a start failed (SCH-11)."""
+    failed_hosts: tuple[str, ...] = ()
+    """Where those starts failed; other machines are taken first."""
     told: JobState = JobState.IN_QUEUE
     """The last state announced to the Core."""
     times: TimeBook = field(default_factory=TimeBook)

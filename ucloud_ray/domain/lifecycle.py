@@ -153,9 +153,9 @@ def _on_placement(job: Job, event: PlacementGranted | PlacementImpossible | NoRo
     if not isinstance(phase, Queued):
         return unchanged(job)  # a grant for a job that left the queue is released by its CleanUp
     match event:
-        case PlacementGranted(incarnation=incarnation, hosts=hosts):
+        case PlacementGranted(incarnation=incarnation):
             granted = incarnation == job.incarnation + 1
-            return _place(job, hosts, event.addresses) if granted else unchanged(job)
+            return _place(job, event) if granted else unchanged(job)
         case PlacementImpossible(reason=reason):
             return transitions.conclude(job, verdicts.not_started(reason), now)
         case NoRoom():
@@ -171,11 +171,13 @@ def _on_note(job: Job, event: Noted) -> Decision:
     return job, (Announce(status=texts.one_line(event.status), passing=True),)
 
 
-def _place(job: Job, hosts: tuple[str, ...], addresses: tuple[str | None, ...]) -> Decision:
+def _place(job: Job, grant: PlacementGranted) -> Decision:
+    hosts = grant.hosts
     if len(hosts) != job.spec.replicas:
         raise ValueError(f"job {job.id} has {job.spec.replicas} replicas but was granted {len(hosts)} machines")
-    known = addresses or (None,) * len(hosts)
-    ranks = tuple(Rank(rank, host, known[rank]) for rank, host in enumerate(hosts))
+    addresses = grant.addresses or (None,) * len(hosts)
+    gpus = grant.gpus or ((),) * len(hosts)
+    ranks = tuple(Rank(rank, host, addresses[rank], gpus=gpus[rank]) for rank, host in enumerate(hosts))
     job = replace(job, incarnation=job.incarnation + 1)
     told = Announce(status=texts.scheduled(hosts), passing=True)
     return transitions.to_phase(job, Starting(ranks), told, *_start(job, ranks))

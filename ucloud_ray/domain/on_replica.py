@@ -49,13 +49,15 @@ def _start_failed(job: Job, phase: LivePhase, rank: Rank, event: ReplicaStartFai
     if isinstance(phase, Ending):
         return _over(job, phase, gone, now)
     verdict = _after_failed_start(job, event)
-    return transitions.end(replace(job, failed_starts=job.failed_starts + 1), _with(phase.ranks, gone), verdict, now)
+    hosts = tuple(dict.fromkeys((*job.failed_hosts, rank.host)))
+    job = replace(job, failed_starts=job.failed_starts + 1, failed_hosts=hosts)
+    return transitions.end(job, _with(phase.ranks, gone), verdict, now)
 
 
 def _after_failed_start(job: Job, event: ReplicaStartFailed) -> Verdict:
     """SCH-11: a passing reason gives the placement back, but not for ever."""
     if event.retryable and job.failed_starts + 1 < job.rules.max_start_attempts:
-        return verdicts.TRY_AGAIN
+        return verdicts.try_again(event.reason)
     return verdicts.not_started(event.reason)
 
 

@@ -5,7 +5,8 @@ Arithmetic on sizes only: which machines are of a category, drained or unhealthy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from ucloud_ray.domain.job import Machine
@@ -43,6 +44,33 @@ def size_of(machine: Machine) -> Size:
     return Size(machine.cpu_milli, machine.memory_bytes, machine.gpu)
 
 
+def requested_cpu(cpu_milli: int, reserved_milli: int, largest_milli: int, fraction: float = 1.0) -> int:
+    """What a replica takes of a machine that keeps some of its cores for itself: a little less than it may use (SCH-5).
+
+    All in thousandths of a core. `reserved_milli`: what a machine of the category keeps. `largest_milli`: the largest
+    product of the category. `fraction`: the share of its cores that a product without GPUs really gets.
+    """
+    share = cpu_milli * fraction * (1000 - _kept(reserved_milli, largest_milli)) / 1000
+    return math.floor(round(share, 6))  # what floating point adds or takes is not a milli-core
+
+
+def sellable_cpu(machine_milli: int, reserved_milli: int, largest_milli: int) -> int:
+    """How many thousandths of a core a machine sells, so that what is requested of it leaves the reservation (SCH-5).
+
+    Requests are a fixed share of what is sold, so the books are kept in what is sold: never more than the machine has,
+    and less on a machine that is smaller than the largest product.
+    """
+    kept = _kept(reserved_milli, largest_milli)
+    if kept >= 1000:
+        return 0
+    return max(0, min(machine_milli, (machine_milli - reserved_milli) * 1000 // (1000 - kept)))
+
+
+def _kept(reserved_milli: int, largest_milli: int) -> int:
+    """Thousandths of every core that are not requested: `ceil(R / M)`, with M in cores."""
+    return min(1000, -(-reserved_milli * 1000 // largest_milli)) if largest_milli > 0 else 0
+
+
 def how_many(free: tuple[int, int, int], machine: Machine) -> int:
     """How many replicas fit into this room, at least 0. What a product does not use does not limit it."""
     counts = [have // need for have, need in zip(free, size_of(machine), strict=True) if need > 0]
@@ -67,13 +95,14 @@ def fits(capacity: Sizes, used: Sizes, machine: Machine, replicas: int = 1) -> b
     return place_greedily(free_of(capacity, used), machine, replicas) is not None
 
 
-def place_greedily(free: Sizes, machine: Machine, replicas: int) -> tuple[str, ...] | None:
+def place_greedily(free: Sizes, machine: Machine, replicas: int, avoid: Collection[str] = ()) -> tuple[str, ...] | None:
     """Host of rank i, or None if not all fit at once. Fullest first, so that big gaps stay (SCH-11).
 
-    Filling in any order finds room whenever there is some, because all replicas are of one size.
+    `avoid`: hosts that are taken last. Filling in any order finds room whenever there is some, because all replicas are
+    of one size.
     """
     hosts: list[str] = []
-    for host in sorted(free, key=lambda host: (how_many(free[host], machine), free[host], host)):
+    for host in sorted(free, key=lambda host: (host in avoid, how_many(free[host], machine), free[host], host)):
         hosts += [host] * min(how_many(free[host], machine), replicas - len(hosts))
     return tuple(hosts) if len(hosts) == replicas else None
 

@@ -29,6 +29,9 @@ from ucloud_ray.domain.job import (
 
 Decision = tuple[Job, tuple[Effect, ...]]
 
+LONGEST_PAUSE = 60_000
+"""Milliseconds between two attempts to start a job (SCH-11)."""
+
 
 def unchanged(job: Job) -> Decision:
     return job, ()
@@ -76,7 +79,7 @@ def resume(job: Job, phase: Suspended, now: Millis) -> Decision:
 
 def restart(job: Job, now: Millis) -> Decision:
     """A new life under the same id (LC-26). The numbers of placements go on, so that the old life stays dead."""
-    job = replace(job, failed_starts=0, times=TimeBook(allocation=job.spec.time_allocation))
+    job = replace(job, failed_starts=0, failed_hosts=(), times=TimeBook(allocation=job.spec.time_allocation))
     job, told = tell(job, JobState.IN_QUEUE, texts.WAITING, repeat=True)
     job, asked = queue(job, now)
     return job, told + asked
@@ -87,7 +90,8 @@ def restart(job: Job, now: Millis) -> Decision:
 
 def run(job: Job, ranks: tuple[Rank, ...], now: Millis) -> Decision:
     """T2. State, text and job folder travel in one update (W4)."""
-    running = replace(job, phase=Running(ranks), failed_starts=0, times=timing.enter_running(job.times, now))
+    times = timing.enter_running(job.times, now)
+    running = replace(job, phase=Running(ranks), failed_starts=0, failed_hosts=(), times=times)
     return tell(running, JobState.RUNNING, texts.RUNNING)
 
 
@@ -161,11 +165,20 @@ def settle(job: Job, phase: Cleaning, now: Millis) -> Decision:
     """Nothing is held any more, so the Core may know (LC-19)."""
     verdict = phase.verdict
     if verdict.state is JobState.IN_QUEUE:
-        return queue(job, now, phase.ranks if _keeps_data(job, verdict) else ())
+        return _queue_again(job, phase, now)
     job = replace(job, phase=_resting(phase, now))
     if verdict.silent:
         return unchanged(job)
     return tell(job, verdict.state, verdict.status, allow_restart=verdict.allow_restart)
+
+
+def _queue_again(job: Job, phase: Cleaning, now: Millis) -> Decision:
+    """SCH-11: at its old position, after a pause that grows, so that a machine or registry in trouble is left alone."""
+    pause = min(job.rules.start_pause << min(job.failed_starts - 1, 10), LONGEST_PAUSE) if job.failed_starts else 0
+    ranks = phase.ranks if _keeps_data(job, phase.verdict) else ()
+    queued = Queued(since=now, ranks=ranks, not_before=Millis(now + pause))
+    told = Announce(status=phase.verdict.status, passing=True)
+    return to_phase(job, queued, told, RequestPlacement(job.incarnation + 1))
 
 
 def _resting(phase: Cleaning, now: Millis) -> Suspended | Final:

@@ -14,8 +14,6 @@ from ucloud_ray.domain.job import Backend, Exit, Job, JobState, Rank, Verdict
 EXPIRED = Verdict(JobState.EXPIRED, texts.EXPIRED, allow_restart=False)
 MACHINE_LOST = Verdict(JobState.FAILURE, texts.MACHINE_LOST)
 SUSPENDED = Verdict(JobState.SUSPENDED, texts.POWERED_OFF)
-TRY_AGAIN = Verdict(JobState.IN_QUEUE, texts.WAITING)
-"""The placement is given back and asked for again (SCH-11)."""
 
 _STOPPED = {
     StopCause.CANCELLED: Verdict(JobState.SUCCESS, texts.CANCELLED, allow_restart=False),
@@ -34,6 +32,11 @@ def of_stop(cause: StopCause) -> Verdict:
 
 def not_started(reason: str) -> Verdict:
     return Verdict(JobState.FAILURE, texts.not_started(reason))
+
+
+def try_again(reason: str) -> Verdict:
+    """The placement is given back and asked for again (SCH-11)."""
+    return Verdict(JobState.IN_QUEUE, texts.try_again(reason))
 
 
 def natural(job: Job, ranks: Sequence[Rank]) -> Verdict:

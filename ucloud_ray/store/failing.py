@@ -66,6 +66,14 @@ class FailingStore:
         self._maybe_fail("machine_number")
         return await self._real.machine_number(host)
 
+    async def drains(self) -> Mapping[str, str]:
+        self._maybe_fail("drains")
+        return await self._real.drains()
+
+    async def set_drain(self, host: str, message: str | None) -> None:
+        self._maybe_fail("set_drain")
+        await self._real.set_drain(host, message)
+
     async def close(self) -> None:
         await self._real.close()
 

@@ -6,7 +6,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ucloud_ray.control.ports import Change, Clock, OutboxRow
 from ucloud_ray.db import Database
@@ -15,7 +15,7 @@ from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Job
 from ucloud_ray.store import outbox
 from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
-from ucloud_ray.store.tables import jobs, machines, secrets
+from ucloud_ray.store.tables import drains, jobs, machines, secrets
 
 _SECRET_BYTES = 32
 
@@ -84,6 +84,13 @@ class SqlJobStore:
     async def machine_number(self, host: str) -> int:
         return await self._db.write(lambda connection: _machine_number(connection, host))
 
+    async def drains(self) -> Mapping[str, str]:
+        query = select(drains.c.host, drains.c.message)
+        return await self._db.read(lambda connection: {row.host: row.message for row in connection.execute(query)})
+
+    async def set_drain(self, host: str, message: str | None) -> None:
+        await self._db.write(lambda connection: _set_drain(connection, host, message))
+
     async def close(self) -> None:
         await self._db.close()
 
@@ -144,6 +151,12 @@ def _secret(connection: Connection, name: str) -> bytes:
         value = random.token_bytes(_SECRET_BYTES)
         connection.execute(insert(secrets).values(name=name, value=value))
     return value
+
+
+def _set_drain(connection: Connection, host: str, message: str | None) -> None:
+    connection.execute(delete(drains).where(drains.c.host == host))
+    if message is not None:
+        connection.execute(insert(drains).values(host=host, message=message))
 
 
 def _machine_number(connection: Connection, host: str) -> int:

@@ -63,3 +63,10 @@ machines = Table(
     Column("host", Text, primary_key=True),  # our name of it (D7)
     Column("number", BigInteger, nullable=False, unique=True),  # of its subnet (D14); never given twice
 )
+
+drains = Table(
+    "drains",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("message", Text, nullable=False),  # the operator's, for users (SCH-15)
+)

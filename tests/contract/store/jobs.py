@@ -41,7 +41,7 @@ RANKS = (
         {"version": 1, "pid": 7, "nested": {"list": [1, None, "ø"]}},
         Exit(code=137, signal=9, out_of_memory=True),
     ),
-    Rank(1, "node-b", lost=True),
+    Rank(1, "node-b", lost=True, gpus=("0", "3")),
 )
 VERDICT = Verdict(JobState.SUCCESS, "The job has finished processing! (exit code 3)", allow_restart=True)
 

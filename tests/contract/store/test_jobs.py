@@ -147,6 +147,20 @@ async def test_a_machine_keeps_its_number_and_no_other_one_gets_it(url: str) -> 
     await second.close()
 
 
+async def test_a_drained_machine_stays_so_until_it_is_not(url: str) -> None:
+    """SCH-15."""
+    first = await open_store(url)
+    for host, message in (("node-a", "on Friday"), ("node-b", ""), ("node-a", "on Saturday")):
+        await first.set_drain(host, message)
+    await first.close()
+    second = await open_store(url)
+    assert await second.drains() == {"node-a": "on Saturday", "node-b": ""}
+    for host in ("node-a", "node-x"):
+        await second.set_drain(host, None)
+    assert await second.drains() == {"node-b": ""}
+    await second.close()
+
+
 async def _write(store: SqlJobStore, *jobs: Job) -> None:
     for job in jobs:
         await store.commit([Change(job)])

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.unit.control.rig import Rig
-from ucloud_ray.control import engine, scheduler, supervisor
+from ucloud_ray.control import engine, leftovers, scheduler, supervisor
 
 
 @pytest.fixture
@@ -15,6 +15,7 @@ async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     monkeypatch.setattr(engine, "RETRY_SECONDS", 0.01)
     monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.02)
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(leftovers, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(supervisor, "ADOPT_SECONDS", 0.01)
     rig = Rig(tmp_path)
     await rig.open()

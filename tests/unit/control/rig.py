@@ -32,7 +32,7 @@ PRODUCTS = (
 )
 CREATED = Millis(1_700_000_000_000)
 SOON = Patience(retry=0.005, retry_most=0.02, host_grace=0.2, start=0.2)
-RULES = Rules(replica_linger=50, stop_grace=100)
+RULES = Rules(replica_linger=50, stop_grace=100, start_pause=10)
 
 
 def product(name: str) -> ProductId:

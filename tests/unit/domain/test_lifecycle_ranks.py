@@ -56,6 +56,7 @@ from ucloud_ray.domain.job import (
     Final,
     JobState,
     Lingering,
+    Queued,
     Rules,
     Running,
     Starting,
@@ -136,9 +137,28 @@ def test_sch11_a_start_that_failed_for_a_passing_reason_is_tried_again_in_the_qu
     job, effects = decide(starting(), ReplicaStartFailed(1, 0, "busy", retryable=True), NOW)
     assert effects == (CleanUp(1, ("node-0",)),)
     job, effects = decide(job, CleanedUp(1), NOW)
-    assert effects == (RequestPlacement(2),)
-    assert (job.told, job.failed_starts) == (JobState.IN_QUEUE, 1)
-    assert start_all(place(job)).failed_starts == 0
+    said = Announce(status="Your job could not be started yet: busy. It will be tried again", passing=True)
+    assert effects == (said, RequestPlacement(2))
+    assert (job.told, job.failed_starts, job.failed_hosts) == (JobState.IN_QUEUE, 1, ("node-0",))
+    job = start_all(place(job))
+    assert (job.failed_starts, job.failed_hosts) == (0, ())
+
+
+def test_sch11_the_pause_before_the_next_attempt_doubles_and_is_bounded() -> None:
+    job = queued(rules=Rules(max_start_attempts=100, start_pause=2_000))
+    pauses = []
+    for number in range(1, 9):
+        job = after(place(job), ReplicaStartFailed(number, 0, "busy", retryable=True), CleanedUp(number))
+        assert isinstance(job.phase, Queued)
+        pauses.append((job.phase.not_before or 0) - NOW)
+    assert pauses == [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]
+
+
+def test_sch21_the_devices_of_each_rank_are_recorded_with_the_grant() -> None:
+    """Before anything starts: whoever dies afterwards, the record says whose they are."""
+    job, _ = decide(queued(spec(2)), PlacementGranted(1, ("node-0", "node-0"), gpus=(("0", "2"), ("1", "3"))), NOW)
+    assert [rank.gpus for rank in job.ranks] == [("0", "2"), ("1", "3")]
+    assert [rank.gpus for rank in start_all(job).ranks] == [("0", "2"), ("1", "3")]
 
 
 def test_sch11_the_last_attempt_fails_the_job() -> None:

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 
 from ucloud_ray.domain.ids import ProductId
 from ucloud_ray.domain.job import Machine
-from ucloud_ray.domain.products import GIGABYTE, fits, free_of, how_many, place_greedily, queue_status, total
+from ucloud_ray.domain.products import (
+    GIGABYTE,
+    fits,
+    free_of,
+    how_many,
+    place_greedily,
+    queue_status,
+    requested_cpu,
+    sellable_cpu,
+    total,
+)
 
 
 def machine(cpu_milli: int = 1000, gigs: int = 1, gpu: int = 0) -> Machine:
@@ -67,3 +77,53 @@ def test_a_placement_never_exceeds_a_machine_and_is_found_if_there_is_one(cores:
     hosts = place_greedily({host: room(n) for host, n in cores.items()}, machine(), replicas)
     assert (hosts is not None) == (sum(cores.values()) >= replicas)
     assert hosts is None or (len(hosts) == replicas and all(hosts.count(host) <= cores[host] for host in cores))
+
+
+# ---------------------------------------------------------------------------------------- what the system keeps
+
+
+@pytest.mark.parametrize(
+    ("cores", "fraction", "milli"), [(1, 1.0, 958), (12, 1.0, 11_496), (2, 0.25, 479), (12, 1 / 7, 1_642)]
+)
+def test_sch5_a_replica_requests_a_little_less_than_it_may_use(cores: int, fraction: float, milli: int) -> None:
+    assert requested_cpu(cores * 1000, 500, 12_000, fraction) == milli
+
+
+def test_sch5_a_machine_as_large_as_the_largest_product_sells_all_of_itself() -> None:
+    assert sellable_cpu(12_000, 500, 12_000) == 12_000
+    assert sellable_cpu(64_000, 500, 12_000) == 64_000
+
+
+def test_sch5_a_smaller_machine_sells_less_than_it_has() -> None:
+    assert sellable_cpu(4_000, 500, 12_000) == 3_653
+    assert sellable_cpu(400, 500, 12_000) == 0
+    assert sellable_cpu(4_000, 500, 400) == 0, "nothing is left of any core"
+    assert sellable_cpu(4_000, 0, 12_000) == 4_000
+
+
+@given(
+    st.integers(1, 128),
+    st.integers(1, 128),
+    st.lists(st.integers(1, 128), min_size=1, max_size=40),
+    st.integers(0, 3000),
+)
+def test_sch5_what_fits_the_books_leaves_the_reservation_and_what_does_not_would_not(
+    machine_cores: int, largest: int, products: list[int], reserved: int
+) -> None:
+    """The books are kept in what is sold, and mean the same as the requests that are written down nowhere."""
+    products = [min(cores, largest) for cores in products]
+    requests = sum(requested_cpu(cores * 1000, reserved, largest * 1000) for cores in products)
+    fits_books = sum(products) * 1000 <= sellable_cpu(machine_cores * 1000, reserved, largest * 1000)
+    leaves_it = requests <= machine_cores * 1000 - reserved
+    if requests > 0:
+        assert fits_books == (leaves_it and sum(products) <= machine_cores)
+
+
+# ------------------------------------------------------------------------------------------------- what is avoided
+
+
+def test_sch11_a_machine_where_a_start_failed_is_taken_last_but_taken() -> None:
+    free = {"a": room(1), "b": room(2)}
+    assert place_greedily(free, machine(), 1) == ("a",)
+    assert place_greedily(free, machine(), 1, avoid=["a"]) == ("b",)
+    assert place_greedily(free, machine(), 3, avoid=["a"]) == ("b", "b", "a")

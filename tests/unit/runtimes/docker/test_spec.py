@@ -59,7 +59,7 @@ def test_a_task_becomes_this_container() -> None:
     assert config() == {
         "Image": "acme/batch:1",
         "Hostname": "j-1-job-0",
-        "Env": ["UCLOUD_RANK=0", "EMPTY="],
+        "Env": ["UCLOUD_RANK=0", "EMPTY=", "NVIDIA_VISIBLE_DEVICES=void"],
         "Labels": {
             "ucloud-ray/job": "1",
             "ucloud-ray/incarnation": "7",

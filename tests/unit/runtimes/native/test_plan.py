@@ -61,6 +61,9 @@ def test_the_environment_is_minimal() -> None:
         "PATH": plan.SEARCH_PATH,
         "LANG": "C.UTF-8",
         "TMPDIR": "/tmp",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "NVIDIA_VISIBLE_DEVICES": "void",
+        "ROCR_VISIBLE_DEVICES": "-1",
         **OWNER,
     }
 
