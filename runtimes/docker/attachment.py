@@ -7,13 +7,11 @@ bridge. Both are files of ours instead, in the task's folder, mounted read-only:
 from __future__ import annotations
 
 import ipaddress
-import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtimes.docker import files
+from runtimes.docker import files, hosts_file
 from runtimes.errors import InvalidTask, StartFailed, TaskNotFound
 from runtimes.network import names
 from runtimes.settings import DockerSettings
@@ -21,7 +19,6 @@ from runtimes.types import TaskSpec
 
 NO_NETWORK = "none"
 
-_NAME = re.compile(r"[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,252})")
 _RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 _NOBODY = "127.0.0.1"
 """A name server of a container that has none. Docker's own takes the machine's otherwise, past our rules."""
@@ -57,8 +54,10 @@ def write(spec: TaskSpec, settings: DockerSettings) -> None:
     if spec.address is None:
         return
     folder = files.task_folder(settings.state_dir, spec.id.name)
-    _write(folder / "hosts", hosts_file(spec.address, spec.hostname, spec.hosts))
-    _write(folder / "resolv.conf", _resolver_file(name_servers(settings.dns)))
+    hosts_file.write(folder / "hosts", spec.address, spec.hostname, spec.hosts)
+    resolver = folder / "resolv.conf"
+    resolver.write_bytes(_resolver_file(name_servers(settings.dns)))
+    resolver.chmod(0o644)
 
 
 def change_hosts(container: Mapping[str, Any], settings: DockerSettings, task: str, hosts: Mapping[str, str]) -> None:
@@ -71,9 +70,8 @@ def change_hosts(container: Mapping[str, Any], settings: DockerSettings, task: s
     address = (endpoint.get("IPAMConfig") or {}).get("IPv4Address")
     if address is None:
         raise InvalidTask("The task has no network of its own, so it can know nobody's name.")
-    content = hosts_file(address, container["Config"]["Hostname"], hosts)
     try:
-        _replace_in_place(file, content)
+        hosts_file.change(file, address, container["Config"]["Hostname"], hosts)
     except FileNotFoundError as missing:
         raise TaskNotFound("The task is not on this machine any more.") from missing
 
@@ -86,16 +84,6 @@ def name_servers(chosen: Sequence[str], resolvers: Sequence[Path] = _RESOLVERS) 
         if found := tuple(server for server in _listed(file) if _reachable(server)):
             return found
     return ()
-
-
-def hosts_file(address: str, hostname: str, others: Mapping[str, str]) -> bytes:
-    """One line a name, our own first. Raises `errors.InvalidTask` for what would be more than a name or an address."""
-    lines = ["127.0.0.1\tlocalhost", f"{address}\t{hostname}"]
-    for name, place in others.items():
-        if not _NAME.fullmatch(name):
-            raise InvalidTask(f"{name!r} cannot be the name of a host.")
-        lines.append(f"{names.address(place)}\t{name}")
-    return ("\n".join(lines) + "\n").encode()
 
 
 def _mounts(folder: Path) -> list[dict[str, Any]]:
@@ -130,20 +118,3 @@ def _reachable(server: str) -> bool:
     except ValueError:
         return False
     return not (address.is_loopback or address.is_link_local or address.is_unspecified)
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-    file.chmod(0o644)
-
-
-def _replace_in_place(file: Path, content: bytes) -> None:
-    """The container holds on to this very file, so another in its place would not be seen. One call writes all of it:
-    over what is left of a longer one come empty lines, which are cut off afterwards, so no reader meets half a line."""
-    descriptor = os.open(file, os.O_WRONLY)
-    try:
-        size = os.fstat(descriptor).st_size
-        os.pwrite(descriptor, content.ljust(size, b"\n"), 0)
-        os.ftruncate(descriptor, len(content))
-    finally:
-        os.close(descriptor)
