@@ -1,0 +1,93 @@
+"""What was connected stays so while parts of the installation end, leave and come back (D1, D4, D7, D14)."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+from tests.e2e.cluster.talk import SERVE, reached
+from tests.support.ray_hosts import NAMES, WHOLE, RayHosts
+from tests.support.stack import DOCKER_SHELL, states, texts
+from tests.support.wait import wait_until
+
+Start = Callable[..., str]
+
+
+def test_jobs_on_different_hosts_are_connected_while_both_run(cluster: RayHosts, start: Start) -> None:
+    """ENV-47, ENV-48: by the name that was asked for, on every rank, and back."""
+    server = start(DOCKER_SHELL, var=SERVE, replicas=2)
+    cluster.stack.wait_state(server, "RUNNING")
+    peer = {"type": "peer", "hostname": "Database", "jobId": server}
+    guest = start(DOCKER_SHELL, var=SERVE, replicas=2, resources=[peer])
+    cluster.stack.wait_state(guest, "RUNNING")
+    assert set(cluster.containers(server).values()) != set(cluster.containers(guest).values())
+    theirs = [f"j-{server}-job-0", f"j-{server}-job-1"]
+    for rank in range(2):
+        assert reached(cluster, guest, rank, "database") == theirs[:1]
+        assert reached(cluster, guest, rank, *theirs) == theirs
+        assert reached(cluster, server, rank, f"j-{guest}-job-1") == [f"j-{guest}-job-1"]
+    address = cluster.inside(server, 0, "hostname -i").split()[-1]
+    cluster.stack.stop(server)
+    assert "database" not in cluster.inside(guest, 0, "cat /etc/hosts")
+    new = start(DOCKER_SHELL, var=SERVE, replicas=4)
+    cluster.stack.wait_state(new, "RUNNING")
+    assert reached(cluster, guest, 0, "database", address, f"j-{new}-job-0") == []
+
+
+def test_ranks_stay_connected_while_supervisor_and_daemons_are_killed(cluster: RayHosts, start: Start) -> None:
+    """D1: and what is started afterwards still is nobody else's."""
+    job_id = start(DOCKER_SHELL, var=SERVE, replicas=3, **WHOLE)
+    cluster.stack.wait_state(job_id, "RUNNING")
+    everybody = [f"j-{job_id}-job-{rank}" for rank in range(3)]
+    (supervisor,) = cluster.pids(0, "ray::JobSupervisor")
+    os.kill(supervisor, signal.SIGKILL)
+    for host in cluster.segment.hosts:
+        assert host.daemon is not None
+        host.daemon.kill()
+    wait_until(lambda: cluster.pids(0, "ray::JobSupervisor") not in ([], [supervisor]), "another supervisor")
+    for host in cluster.segment.hosts:
+        assert host.daemon is not None
+        host.daemon.start()
+    cluster.wait_for(*NAMES)
+    assert [reached(cluster, job_id, rank, *everybody) for rank in range(3)] == [everybody] * 3
+    cluster.stack.stop(job_id)
+    assert states(cluster.stack.job(job_id)) == ["IN_QUEUE", "RUNNING", "CANCELING", "SUCCESS"]
+
+
+def test_a_host_that_was_cut_off_comes_back_with_everything_on_it(cluster: RayHosts, start: Start) -> None:
+    """D4, D7: its raylet ends itself when the link is back, and is started again; its container never noticed."""
+    job_id = start(DOCKER_SHELL, var=SERVE, replicas=3, **WHOLE)
+    cluster.stack.wait_state(job_id, "RUNNING")
+    everybody = [f"j-{job_id}-job-{rank}" for rank in range(3)]
+    (raylet,) = cluster.raylets(2)
+    cluster.segment[2].cut()
+    wait_until(lambda: NAMES[2] not in cluster.names(), "the host to be missed", timeout=60.0)
+    rank = next(rank for rank, number in cluster.containers(job_id).items() if number == 2)
+    others = [name for name in everybody if name != everybody[rank]]
+    assert reached(cluster, job_id, rank, *everybody) == [everybody[rank]]
+    cluster.segment[2].rejoin()
+    cluster.wait_for(*NAMES)
+    assert raylet not in cluster.raylets(2)
+    assert reached(cluster, job_id, rank, *others) == others
+    assert states(cluster.stack.job(job_id)) == ["IN_QUEUE", "RUNNING"]
+    assert cluster.stack.cli("jobs", "stop", job_id).returncode == 0
+    assert texts(cluster.stack.wait_state(job_id))[-1] == "Your job has been cancelled!"
+
+
+def test_a_change_of_configuration_reaches_new_jobs_only(cluster: RayHosts, start: Start) -> None:
+    """LC-7 with `replicaEndPolicy: all`: the provider is started again with it while a job runs."""
+    old = start(DOCKER_SHELL, var="exec sleep 600")
+    cluster.stack.wait_state(old, "RUNNING")
+    cluster.change_config(replicaEndPolicy="all")
+    try:
+        script = '[ "$UCLOUD_RANK" = 0 ] && exit 0; until [ -e /work/go ]; do sleep 0.1; done; echo "went on"'
+        new = start(DOCKER_SHELL, var=script, replicas=3)
+        cluster.stack.wait_state(new, "RUNNING")
+        wait_until(lambda: sorted(cluster.containers(new)) == [1, 2], "the first rank to end")
+        cluster.inside(new, 1, "touch /work/go")
+        cluster.stack.wait_state(new, "SUCCESS")
+        assert cluster.stack.output(new).count("went on") == 2
+        assert states(cluster.stack.job(old)) == ["IN_QUEUE", "RUNNING"]
+    finally:
+        cluster.change_config(replicaEndPolicy="first")
