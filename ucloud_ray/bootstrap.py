@@ -32,6 +32,7 @@ from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
 from ucloud_ray.control.fabric import METADATA, Ground
 from ucloud_ray.control.log_follow import RelayFollower
+from ucloud_ray.control.log_parts import RelayParts
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
 from ucloud_ray.control.requests import Requests
@@ -79,7 +80,7 @@ async def _provider(settings: Settings) -> None:
     except (connect.CannotConnect, InvalidPublicKey) as problem:
         _fail(str(problem))
     service = ActorService(actor)
-    app = create_app(service, RelayFollower(service), settings, verifier)
+    app = create_app(service, RelayFollower(service), RelayParts(service), settings, verifier)
     operator.install(app, service, operator.operator_token(settings.data_dir))
     server = _server(app, settings.provider.listen)
     watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")

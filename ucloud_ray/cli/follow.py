@@ -1,15 +1,15 @@
 """Follows a job over the WebSocket `jobs.follow` until it is final (end-user-api 7). Called by `run` and `jobs logs`.
 
 Neither era's server can be trusted to end the stream: one ends it with a `response` frame, the other closes the socket
-or leaves it open. So the state is watched here, and a lost connection is made again; what the server then replays of
-the output and was shown before is left out.
+or leaves it open. So the state is watched here, and a lost connection is made again. A server that tells byte offsets,
+as our orchestrator does, goes on from the last one; what another one replays and was shown before is left out.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,15 +43,19 @@ class OutputSeen:
 
 
 Seen = StateSeen | OutputSeen
+Place = tuple[int, str]
+"""Rank and stream."""
 
 
 class Follower:
     """One job. `state` is the last one that was seen."""
 
-    def __init__(self, api: Api, job_id: str) -> None:
+    def __init__(self, api: Api, job_id: str, begin: Mapping[Place, int] | None = None) -> None:
+        """`begin`: byte offsets of streams whose past is not wanted."""
         self._api = api
         self._job_id = job_id
-        self._shown: dict[tuple[int, str], int] = {}
+        self._offsets: dict[Place, int] = dict(begin or {})
+        self._shown: dict[Place, int] = {}
         self._shown_updates: set[tuple[Any, ...]] = set()
         self.state = ""
 
@@ -97,7 +101,7 @@ class Follower:
         yield from self._new_state(job["status"]["state"])
 
     def _stream(self, quiet_seconds: float | None) -> Iterator[Seen]:
-        replayed: dict[tuple[int, str], int] = {}
+        replayed: dict[Place, int] = {}
         for payload in self._frames(quiet_seconds):
             states, texts = self._new_states(payload), self._new_texts(payload, replayed)
             # Within one message, RUNNING comes before what the job says, and the end after it.
@@ -111,7 +115,7 @@ class Follower:
         status = payload.get("newStatus") or (payload.get("initialJob") or {}).get("status")
         return [*seen, *self._new_state(status["state"])] if status else seen
 
-    def _new_texts(self, payload: dict[str, Any], replayed: dict[tuple[int, str], int]) -> list[Seen]:
+    def _new_texts(self, payload: dict[str, Any], replayed: dict[Place, int]) -> list[Seen]:
         return [seen for entry in payload.get("log") or [] for seen in self._new_output(entry, replayed)]
 
     # -- what is new
@@ -133,10 +137,16 @@ class Follower:
             self.state = state
             yield StateSeen(state, "")
 
-    def _new_output(self, entry: dict[str, Any], replayed: dict[tuple[int, str], int]) -> Iterator[Seen]:
+    def _new_output(self, entry: dict[str, Any], replayed: dict[Place, int]) -> Iterator[Seen]:
+        if entry.get("channel"):
+            return
         rank = int(entry.get("rank") or 0)
         for stream in ("stdout", "stderr"):
             text, key = entry.get(stream) or "", (rank, stream)
+            if text and "offset" in entry:
+                self._offsets[key] = int(entry["offset"])
+                yield OutputSeen(rank, stream, text)
+                continue
             shown = self._shown.get(key, 0)
             skip = max(0, min(len(text), shown - replayed.get(key, 0)))
             replayed[key] = replayed.get(key, 0) + len(text)
@@ -175,10 +185,14 @@ class Follower:
         return {
             "call": "jobs.follow",
             "streamId": "0",
-            "payload": {"id": self._job_id},
+            "payload": {"id": self._job_id, "resume": self._resume()},
             "bearer": connection.token,
             "project": connection.project,
         }
+
+    def _resume(self) -> list[dict[str, Any]]:
+        """A server that does not know this ignores it."""
+        return [{"rank": rank, "stream": stream, "offset": at} for (rank, stream), at in self._offsets.items()]
 
 
 def _is_end(payload: dict[str, Any]) -> bool:

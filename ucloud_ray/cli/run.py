@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -13,6 +13,7 @@ from ucloud_ray.cli.errors import CliError, UsageMistake
 
 if TYPE_CHECKING:
     from ucloud_ray.cli.api import Api
+    from ucloud_ray.cli.follow import OutputSeen, Place
 
 
 def run(
@@ -52,15 +53,24 @@ def run(
         follow_to_the_end(api, job_id, as_json)
 
 
-def follow_to_the_end(api: Api, job_id: str, as_json: bool) -> None:
-    """Show everything until the job is final; leave with status 1 unless it succeeded."""
-    from ucloud_ray.cli.follow import Follower
+def follow_to_the_end(
+    api: Api,
+    job_id: str,
+    as_json: bool,
+    wants: Callable[[OutputSeen], bool] = lambda _: True,
+    begin: Mapping[Place, int] | None = None,
+) -> NoReturn:
+    """Show everything until the job is final; leave with status 1 unless it succeeded.
+
+    `wants`: whether some output is shown. `begin`: byte offsets of streams whose past is not.
+    """
+    from ucloud_ray.cli.follow import Follower, OutputSeen
     from ucloud_ray.cli.screen import Screen
 
-    follower, screen = Follower(api, job_id), Screen()
+    follower, screen = Follower(api, job_id, begin), Screen()
     try:
         for seen in follower.until_final():
-            if not as_json:
+            if not as_json and (not isinstance(seen, OutputSeen) or wants(seen)):
                 screen.show(seen)
     except KeyboardInterrupt:
         output.say(

@@ -21,13 +21,15 @@ from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import access, job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.hub import Hub, JobChanged
+from ucloud_ray.orchestrator.items import FollowPayload
 from ucloud_ray.orchestrator.job_query import EVERYTHING
 from ucloud_ray.orchestrator.job_record import JobRecord
-from ucloud_ray.orchestrator.log_pump import End, pump
+from ucloud_ray.orchestrator.log_pump import End, Output, pump
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.view import JobView
+from ucloud_ray.wire.follow import begins
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 LAST_PAYLOAD: dict[str, Any] = {"updates": [], "log": [], "newStatus": None, "initialJob": None}
@@ -56,15 +58,15 @@ class Following:
         self._provider = provider
         self._drain_seconds = drain_seconds
 
-    async def follow(self, user: User, job_id: str, send: Send) -> None:
+    async def follow(self, user: User, wanted: FollowPayload, send: Send) -> None:
         """Sends message payloads until the end. Raises `NotFound` before the first one, or `Lost`."""
-        reached, _ = await self._read(user, job_id)
+        reached, _ = await self._read(user, wanted.id)
         with self._hub.subscribed(reached.record.id) as changes:
-            reached, updates = await self._read(user, job_id)
+            reached, updates = await self._read(user, wanted.id)
             record = reached.record
             initial = self._view.job(record, EVERYTHING, reached.myself, updates, reached.grants)
             await send({"updates": [], "log": [], "newStatus": initial["status"], "initialJob": initial})
-            await _Stream(self, user, record, changes, send).run()
+            await _Stream(self, user, record, wanted, changes, send).run()
 
     def status(self, record: JobRecord) -> dict[str, Any]:
         return self._view.status(record)
@@ -75,8 +77,9 @@ class Following:
         support = self._products.support(record.product_key)
         return bool(entry and support and support.has(entry.backend, "logs"))
 
-    async def pump(self, user: User, record: JobRecord, send: Send) -> End:
-        return await pump(self._provider, user.name, self._view.for_provider(record), send)
+    async def pump(self, user: User, record: JobRecord, wanted: FollowPayload, send: Send) -> End:
+        output = Output(self._view.for_provider(record), dict(begins(wanted.resume)), wanted.channels)
+        return await pump(self._provider, user.name, output, send)
 
     @property
     def drain_seconds(self) -> float:
@@ -95,11 +98,18 @@ class _Stream:
     """The part after the first message."""
 
     def __init__(
-        self, owner: Following, user: User, record: JobRecord, changes: asyncio.Queue[JobChanged], send: Send
+        self,
+        owner: Following,
+        user: User,
+        record: JobRecord,
+        wanted: FollowPayload,
+        changes: asyncio.Queue[JobChanged],
+        send: Send,
     ) -> None:
         self._owner = owner
         self._user = user
         self._record = record
+        self._wanted = wanted
         self._changes = changes
         self._send = send
         self._quiet_since = time.monotonic()
@@ -142,10 +152,15 @@ class _Stream:
     async def _output(self) -> End:
         if not self._owner.has_logs(self._record):
             return End.ENDED
-        return await self._owner.pump(self._user, self._record, self._entry)
+        return await self._owner.pump(self._user, self._record, self._wanted, self._entry)
 
     async def _entry(self, entry: dict[str, Any]) -> None:
+        """Offsets and channels are for those who asked for them: the documented client does not expect them."""
         self._quiet_since = time.monotonic()
+        if entry.get("channel") and not self._wanted.channels:
+            return
+        if self._wanted.resume is None:
+            entry = {name: value for name, value in entry.items() if name != "offset"}
         await self._send({"updates": [], "log": [entry], "newStatus": None})
 
     async def _tell(self, changed: JobChanged) -> None:

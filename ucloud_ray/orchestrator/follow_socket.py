@@ -83,14 +83,14 @@ class FollowSocket:
             raise NotFound(f"There is no call {frame.call[:100]!r} here; follow jobs with {CALL}.")
         user = self._gate.user(frame.bearer or "")
         try:
-            job_id = FollowPayload.model_validate(frame.payload).id
+            wanted = FollowPayload.model_validate(frame.payload)
         except ValidationError as error:
             raise BadRequest(f"payload.{first_problem(error)}") from error
 
         async def send(payload: dict[str, Any]) -> None:
             await self._send({"type": "message", "streamId": frame.stream_id, "payload": payload})
 
-        await self._following.follow(user, job_id, send)
+        await self._following.follow(user, wanted, send)
 
     async def _end(self, frame: RequestFrame, status: int, payload: dict[str, Any]) -> None:
         await self._send({"type": "response", "streamId": frame.stream_id, "status": status, "payload": payload})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ucloud_ray.wire.common import Model
+from ucloud_ray.wire.follow import ResumePoints
 
 
 class SessionItem(Model):
@@ -30,3 +31,7 @@ class ExistenceItem(Model):
 
 class FollowPayload(Model):
     id: str
+    resume: ResumePoints | None = None
+    """Given, if only as an empty list: log entries tell their `offset`. Ours, not UCloud's."""
+    channels: bool = False
+    """Whether the entries of extra channels are wanted, which the documented client does not expect (W15)."""

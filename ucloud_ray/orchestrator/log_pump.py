@@ -2,8 +2,9 @@
 
 wait for a connection   again every second while the job is not final: a provider may be restarting
 ended                   the provider sent its `response` frame: all output was told
-lost                    the socket closed without it; the provider would replay everything on a new one, so
-                        whoever follows decides (`follow` closes the user's socket, and the user comes again)
+socket lost             our own provider tells offsets: a new socket goes on from them, and the user notices nothing
+lost                    a provider that tells none would replay everything on a new socket, so whoever follows
+                        decides (`follow` closes the user's socket, and the user comes again)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -35,11 +37,40 @@ class End(Enum):
 Deliver = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-async def pump(provider: ProviderClient, username: str, job: Any, deliver: Deliver) -> End:
+@dataclass(slots=True)
+class Output:
+    """Which output, how far it was told, and what else is wanted of it."""
+
+    job: Any
+    """As the provider gets it elsewhere."""
+    offsets: dict[tuple[int, str], int] = field(default_factory=dict)
+    """Rank and stream to where to go on; kept up to date."""
+    with_channels: bool = False
+    """Whether the entries of extra channels are wanted (W15)."""
+    complete: bool = True
+    """Whether everything told so far had an offset: then a lost socket costs nothing."""
+
+    def request(self, provider_id: str) -> dict[str, Any]:
+        points = [{"rank": rank, "stream": stream, "offset": at} for (rank, stream), at in self.offsets.items()]
+        payload = {"type": "init", "job": self.job, "resume": points, "channels": self.with_channels}
+        call = f"jobs.provider.{provider_id}.follow"
+        return {"call": call, "streamId": STREAM_ID, "payload": payload, "bearer": "", "project": None}
+
+    def told(self, entry: dict[str, Any]) -> None:
+        if entry.get("channel"):
+            return
+        stream, offset = "stdout" if entry["stdout"] else "stderr", entry.get("offset")
+        if isinstance(offset, int):
+            self.offsets[entry["rank"], stream] = offset
+        else:
+            self.complete = False
+
+
+async def pump(provider: ProviderClient, username: str, output: Output, deliver: Deliver) -> End:
     """Runs until the provider's stream is over. Cancel it to stop.
 
-    `job`: as the provider gets it elsewhere. `deliver` takes a log entry; while it waits nothing more is read, so a
-    slow reader slows the provider down instead of filling memory here.
+    `deliver` takes a log entry; while it waits nothing more is read, so a slow reader slows the provider down instead
+    of filling memory here.
     """
     while True:
         try:
@@ -52,7 +83,10 @@ async def pump(provider: ProviderClient, username: str, job: Any, deliver: Deliv
                 ping_interval=None,
                 proxy=None,
             ) as socket:
-                return await _stream(provider, socket, job, deliver)
+                if await _stream(provider, socket, output, deliver) is End.ENDED:
+                    return End.ENDED
+                if not output.complete:
+                    return End.LOST
         except InvalidStatus as error:
             _log.info("the provider refuses to stream output: %s", error)
             if error.response.status_code < 500:
@@ -62,20 +96,14 @@ async def pump(provider: ProviderClient, username: str, job: Any, deliver: Deliv
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _stream(provider: ProviderClient, socket: ClientConnection, job: Any, deliver: Deliver) -> End:
-    request = {
-        "call": f"jobs.provider.{provider.id}.follow",
-        "streamId": STREAM_ID,
-        "payload": {"type": "init", "job": job},
-        "bearer": "",
-        "project": None,
-    }
+async def _stream(provider: ProviderClient, socket: ClientConnection, output: Output, deliver: Deliver) -> End:
     try:
-        await socket.send(orjson.dumps(request), text=True)
-        async for text in socket:
-            frame = _frame(text)
+        await socket.send(orjson.dumps(output.request(provider.id)), text=True)
+        while True:
+            frame = _frame(await socket.recv(decode=False))
             if entry := _entry(frame):
                 await deliver(entry)
+                output.told(entry)
             if frame.get("type") == "response":
                 return End.ENDED
     except WebSocketException as error:
@@ -96,8 +124,8 @@ def _entry(frame: dict[str, Any]) -> dict[str, Any] | None:
     payload = frame.get("payload")
     if frame.get("type") not in ("message", "response") or not isinstance(payload, dict):
         return None
-    stdout, stderr, rank, channel = (payload.get(name) for name in ("stdout", "stderr", "rank", "channel"))
+    stdout, stderr, rank = payload.get("stdout"), payload.get("stderr"), payload.get("rank")
     if not isinstance(rank, int) or not (stdout or stderr):
         return None
-    entry = {"rank": rank, "stdout": stdout, "stderr": stderr}
-    return entry | {"channel": channel} if channel else entry
+    extras = {name: payload[name] for name in ("channel", "offset") if payload.get(name) is not None}
+    return {"rank": rank, "stdout": stdout, "stderr": stderr, **extras}

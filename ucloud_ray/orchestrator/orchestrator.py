@@ -18,6 +18,7 @@ from ucloud_ray.orchestrator.follow import Following
 from ucloud_ray.orchestrator.hub import Hub
 from ucloud_ray.orchestrator.job_actions import JobActions
 from ucloud_ray.orchestrator.job_creation import JobCreation
+from ucloud_ray.orchestrator.job_output import JobOutput
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
 from ucloud_ray.orchestrator.products import ProductBook
@@ -67,6 +68,7 @@ class Orchestrator:
         self.creation = JobCreation(database, self.catalogue, self.products, provider, view, now)
         self.reading = JobReading(database, view)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, domain)
+        self.output = JobOutput(database, provider)
         self.control = Control(database, self.reading, hub, now)
         self.following = Following(
             database, hub, view, self.catalogue, self.products, provider, settings.follow_drain_seconds

@@ -11,6 +11,7 @@ from ucloud_ray.orchestrator import job_query
 from ucloud_ray.orchestrator.errors import BadRequest, Forbidden
 from ucloud_ray.orchestrator.follow_socket import FollowSocket
 from ucloud_ray.orchestrator.items import RenameItem, SessionItem
+from ucloud_ray.orchestrator.job_output import PART_OPTIONS
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items
 from ucloud_ray.orchestrator.tokens import User
@@ -60,6 +61,22 @@ async def search(request: Request) -> Response:
     if not isinstance(nested, dict):
         raise BadRequest("flags: must be a JSON object")
     return answer(await _browse(orchestrator, user, {**content, **nested}))
+
+
+@router.get("/{job_id}/logs")
+async def logs(request: Request, job_id: str) -> Response:
+    """Ours, not UCloud's: a part of the output by byte offset."""
+    orchestrator, user = _caller(request)
+    given = {name: request.query_params[name] for name in PART_OPTIONS if request.query_params.get(name)}
+    return answer(await orchestrator.output.logs(user, job_id, given))
+
+
+@router.get("/{job_id}/usage")
+async def usage(request: Request, job_id: str) -> Response:
+    """Ours, not UCloud's: what the ranks use."""
+    orchestrator, user = _caller(request)
+    history = request.query_params.get("history") == "true"
+    return answer(await orchestrator.output.usage(user, job_id, history))
 
 
 @router.get("/retrieveProducts")

@@ -6,18 +6,21 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 
 from ucloud_ray import __version__
-from ucloud_ray.control.service import JobService, LogFollower
+from ucloud_ray.control.service import JobService, LogFollower, LogReader
 from ucloud_ray.provider import endpoint, openapi, platform
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.errors import no_such_call
 from ucloud_ray.provider.follow import FollowSocket
 from ucloud_ray.provider.jobs import JobCalls
+from ucloud_ray.provider.output import OutputCalls
 from ucloud_ray.provider.products import ProductCalls
 from ucloud_ray.settings import Settings
 from ucloud_ray.wire.catalogue import ConfiguredCatalogue
 
 
-def create_app(service: JobService, follower: LogFollower, settings: Settings, verifier: TokenVerifier) -> FastAPI:
+def create_app(
+    service: JobService, follower: LogFollower, reader: LogReader, settings: Settings, verifier: TokenVerifier
+) -> FastAPI:
     """Everything UCloud/Core may ask of us. The service may not be ready yet: then calls are answered 503."""
     provider = settings.provider
     app = FastAPI(
@@ -32,10 +35,15 @@ def create_app(service: JobService, follower: LogFollower, settings: Settings, v
     )
     catalogue = ConfiguredCatalogue(settings)
     around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes)
-    calls = [*JobCalls(service, catalogue).endpoints(), *ProductCalls(service).endpoints(), *platform.endpoints()]
+    calls = [
+        *JobCalls(service, catalogue).endpoints(),
+        *ProductCalls(service).endpoints(),
+        *OutputCalls(reader).endpoints(),
+        *platform.endpoints(),
+    ]
     for call in calls:
         endpoint.add(app, call, around)
-    socket = FollowSocket(follower, provider.id, verifier)
+    socket = FollowSocket(follower, provider.id, verifier, channels=settings.policy.follow_channels)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)
     openapi.install(app, calls)
     return app

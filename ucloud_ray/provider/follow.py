@@ -4,7 +4,8 @@ One socket carries any number of streams. `Socket` reads the requests of the Cor
 copies from the `LogFollower` until the job is over, a `cancel` arrives or the socket closes (`streams`).
 
 Two eras share it (D13). K pools sockets, uses several streams and may put the token into the frames; G opens one
-socket per follow, never cancels, and needs the end of the socket to notice the end of the stream.
+socket per follow, never cancels, and needs the end of the socket to notice the end of the stream. G names its user in
+the query, K in a header: G's page understands extra channels and gets them (W15), K gets nothing but output.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from ucloud_ray.control.service import LogFollower
 from ucloud_ray.domain.ids import JobId, JobRef, Millis
 from ucloud_ray.provider import body
 from ucloud_ray.provider.auth import TokenVerifier
+from ucloud_ray.provider.channels import Charts
 from ucloud_ray.provider.errors import Forbidden, InvalidBody, Unauthenticated, log_bug, refused
-from ucloud_ray.provider.streams import Stream, Writer
-from ucloud_ray.wire.follow import PING, FollowCancel, FollowedJob, FollowInit, FollowRequest, RequestFrame
+from ucloud_ray.provider.streams import Stream, Wanted, Writer
+from ucloud_ray.wire.follow import PING, FollowCancel, FollowInit, FollowRequest, RequestFrame, begins
 
 PING_SECONDS = 30.0
 FIRST_FRAME_SECONDS = 30.0
@@ -38,8 +40,15 @@ class FollowSocket:
     """The route. One instance serves all sockets."""
 
     def __init__(
-        self, follower: LogFollower, provider_id: str, verifier: TokenVerifier, ping_seconds: float = PING_SECONDS
+        self,
+        follower: LogFollower,
+        provider_id: str,
+        verifier: TokenVerifier,
+        ping_seconds: float = PING_SECONDS,
+        channels: bool = False,
     ) -> None:
+        """`channels`: whether there are any (option `followChannels`)."""
+        self._channels = channels
         self._follower = follower
         self._provider_id = provider_id
         self._verifier = verifier
@@ -55,7 +64,9 @@ class FollowSocket:
             await websocket.send_denial_response(refused(error))
             return
         await websocket.accept()
-        session = _Session(websocket, self._follower, self._provider_id, self._verifier, authorization is not None)
+        session = _Session(
+            websocket, self._follower, self._provider_id, self._verifier, authorization is not None, self._channels
+        )
         try:
             await session.run(self._ping_seconds)
         except WebSocketDisconnect:
@@ -66,8 +77,15 @@ class _Session:
     """One open socket and its streams."""
 
     def __init__(
-        self, websocket: WebSocket, follower: LogFollower, provider_id: str, verifier: TokenVerifier, trusted: bool
+        self,
+        websocket: WebSocket,
+        follower: LogFollower,
+        provider_id: str,
+        verifier: TokenVerifier,
+        trusted: bool,
+        channels: bool,
     ) -> None:
+        self._channels = channels
         self._websocket = websocket
         self._writer = Writer(websocket)
         self._follower = follower
@@ -134,18 +152,25 @@ class _Session:
             raise NotFound("There is no such call on this socket")
         request = body.validate(_REQUEST, frame.payload)
         if isinstance(request, FollowInit):
-            self._start(frame.stream_id, request.job)
+            self._start(frame.stream_id, request)
         else:
             await self._cancel(frame.stream_id, request.stream_id)
 
-    def _start(self, client_stream: str, job: FollowedJob) -> None:
+    def _start(self, client_stream: str, request: FollowInit) -> None:
+        job = request.job
         provider = job.specification.product.get("provider")
         if provider is not None and provider != self._provider_id:
             raise BadRequest("This job belongs to another provider")
         created_at = None if job.created_at is None else Millis(job.created_at)
-        stream = Stream(self._writer, client_stream, self._follower, JobRef(JobId(job.id), created_at))
+        ref = JobRef(JobId(job.id), created_at)
+        stream = Stream(self._writer, client_stream, self._follower, ref, self._wanted(request))
         task = asyncio.create_task(self._copy(stream), name=f"follow job {job.id}")
         self._streams[stream.id] = (stream, task)
+
+    def _wanted(self, request: FollowInit) -> Wanted:
+        asked = _is_g(self._websocket) if request.channels is None else request.channels
+        charts = Charts(max(1, request.job.specification.replicas)) if asked and self._channels else None
+        return Wanted(None if request.resume is None else begins(request.resume), charts)
 
     async def _cancel(self, client_stream: str, session_id: str) -> None:
         """Two ends are told: that of the cancel request, then that of the stream (7.1)."""
@@ -179,6 +204,10 @@ class _Broken(Refused):
 
     def __init__(self, reference: str) -> None:
         super().__init__(f"Something went wrong at the provider. Reference: {reference}", "INTERNAL_ERROR")
+
+
+def _is_g(websocket: WebSocket) -> bool:
+    return "usernameHint" in websocket.query_params and "ucloud-username" not in websocket.headers
 
 
 def _parse(text: str | None) -> RequestFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -34,6 +35,7 @@ class ResponseFrame(Model):
 
 class FollowedJobSpecification(Model):
     product: dict[str, Any] = Field(default_factory=dict)
+    replicas: int = 1
 
 
 class FollowedJob(Model):
@@ -44,9 +46,26 @@ class FollowedJob(Model):
     specification: FollowedJobSpecification = Field(default_factory=FollowedJobSpecification)
 
 
+class ResumePoint(Model):
+    """Where a follower goes on that was there before. Ours, not UCloud's."""
+
+    rank: int = Field(ge=0)
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(ge=0)
+    """Bytes, as the last entry of that stream told."""
+
+
+MAX_RESUME_POINTS = 20_000
+ResumePoints = Annotated[list[ResumePoint], Field(max_length=MAX_RESUME_POINTS)]
+
+
 class FollowInit(Model):
     type: Literal["init"] = "init"
     job: FollowedJob
+    resume: ResumePoints | None = None
+    """Given, if only as an empty list: entries tell their `offset`. UCloud/Core does not send it."""
+    channels: bool | None = None
+    """Whether graphs are wanted; absent, the era of the caller decides (W15)."""
 
 
 class FollowCancel(Model):
@@ -63,6 +82,11 @@ class LogEntry(Model):
     stdout: str | None = None
     stderr: str | None = None
     channel: str | None = None
+
+
+def begins(resume: Sequence[ResumePoint] | None) -> Mapping[tuple[int, str], int]:
+    """Rank and stream to offset."""
+    return {(point.rank, point.stream): point.offset for point in resume or ()}
 
 
 class FollowMessage(LogEntry):

@@ -51,6 +51,9 @@ class FakeCore:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     products: list[dict[str, Any]] = field(default_factory=lambda: [product("example-compute", "docker")])
     applications: list[dict[str, Any]] = field(default_factory=lambda: [BATCH])
+    logs: dict[tuple[int, str], str] | None = None
+    """Rank and stream to text; None: a server without parts of logs."""
+    usage: list[dict[str, Any]] | None = None
     refuse: tuple[int, Any] | None = None
     """Status and body of every answer from now on."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -93,8 +96,22 @@ class FakeCore:
             case "GET", "/api/jobs/retrieve":
                 found = self.jobs.get(request.url.params["id"])
                 return httpx.Response(200, json=found) if found else httpx.Response(404, json={"why": "Job not found"})
+            case "GET", path if path.endswith("/logs") and self.logs is not None:
+                return httpx.Response(200, json=self._part(self.logs, request.url.params))
+            case "GET", path if path.endswith("/usage") and self.usage is not None:
+                return httpx.Response(200, json={"ranks": self.usage})
             case "POST", "/api/jobs":
                 return httpx.Response(200, json={"responses": [{"id": "48920"}]})
             case (("POST" | "PUT"), _):
                 return httpx.Response(200, json={"responses": [{} for _ in body["items"]] if "items" in body else []})
         return httpx.Response(404, json={"why": "no such call"})
+
+    def _part(self, logs: dict[tuple[int, str], str], query: httpx.QueryParams) -> dict[str, Any]:
+        rank, stream = int(query["rank"]), query["stream"]
+        data = logs.get((rank, stream), "").encode()
+        offset = int(query["offset"])
+        start = min(offset if offset >= 0 else max(0, len(data) + offset), len(data))
+        piece = data[start : start + int(query["limit"])]
+        end, state = start + len(piece), self.jobs["7"]["status"]["state"]
+        place = {"rank": rank, "stream": stream, "offset": start, "nextOffset": end, "total": len(data)}
+        return {**place, "text": piece.decode(), "state": state}

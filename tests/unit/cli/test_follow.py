@@ -138,6 +138,30 @@ def test_output_that_is_replayed_after_a_lost_connection_is_not_shown_twice(
     assert words(list(followed())) == ["RUNNING", "one\n", "other\n", "tw", "o\n", "SUCCESS"]
 
 
+def test_a_server_that_tells_offsets_is_asked_for_what_follows_them(
+    scripts: list[list[Any]], core: FakeCore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LOG-5: and nothing that it then says is taken for a repetition."""
+    core.jobs["7"] = job("7", "RUNNING")
+    sockets: list[FakeSocket] = []
+    connect = Follower._connect
+
+    def remembered(self: Follower) -> Any:
+        sockets.append(connect(self))  # type: ignore[arg-type]  # the fake of `scripts`
+        return sockets[-1]
+
+    monkeypatch.setattr(Follower, "_connect", remembered)
+    scripts += [
+        [message("RUNNING", log=[stdout("same\n") | {"offset": 105}, stdout("x", rank=1) | {"offset": 1}]), CLOSED],
+        [message(log=[stdout("same\n") | {"offset": 110}]), message("SUCCESS"), END],
+    ]
+    assert words(list(followed())) == ["RUNNING", "same\n", "x", "same\n", "SUCCESS"]
+    assert [socket.sent[0]["payload"]["resume"] for socket in sockets] == [
+        [],
+        [{"rank": 0, "stream": "stdout", "offset": 105}, {"rank": 1, "stream": "stdout", "offset": 1}],
+    ]
+
+
 def test_within_one_message_the_end_comes_after_the_last_words(scripts: list[list[Any]]) -> None:
     scripts += [[message("RUNNING", log=[stdout("first\n")]), message("SUCCESS", log=[stdout("last\n")]), END]]
     assert words(list(followed())) == ["IN_QUEUE", "RUNNING", "first\n", "last\n", "SUCCESS"]

@@ -236,6 +236,70 @@ async def test_a_broken_stream_of_a_running_job_closes_the_socket_so_that_the_cl
     assert closed.value.rcvd.code == 1012
 
 
+async def test_a_stream_of_a_provider_that_tells_offsets_goes_on_where_it_broke(
+    follow: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LOG-5: the user notices nothing, and sees no offsets that he did not ask for."""
+    monkeypatch.setattr("ucloud_ray.orchestrator.log_pump.PAUSE_SECONDS", 0.0)
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        if len(follow.output.connections) == 1:
+            await send(socket, request, stdout="one\n", offset=4)
+            await send(socket, request, rank=1, stderr="other\n", offset=6)
+            await socket.close(1001)
+        else:
+            await send(socket, request, stdout="two\n", offset=8)
+            await socket.wait_closed()
+
+    follow.output.script = script
+    async with follow.following(await follow.setup.create()) as socket:
+        await frame(socket)
+        logs = [(await frame(socket))["payload"]["log"][0] for _ in range(3)]
+    assert [log["stdout"] or log["stderr"] for log in logs] == ["one\n", "other\n", "two\n"]
+    assert all(set(log) == {"rank", "stdout", "stderr"} for log in logs)
+    assert [request["payload"]["resume"] for request in follow.output.requests] == [
+        [],
+        [{"rank": 0, "stream": "stdout", "offset": 4}, {"rank": 1, "stream": "stderr", "offset": 6}],
+    ]
+
+
+async def test_a_user_who_was_here_before_goes_on_from_his_offsets_and_gets_new_ones(follow: Followed) -> None:
+    """LOG-5: as the command line does after a restart of this server."""
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="two\n", offset=8)
+        await ended(socket, request)
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    await follow.setup.update(job_id, state="SUCCESS")
+    resume = [{"rank": 0, "stream": "stdout", "offset": 4}]
+    async with follow.following(job_id, payload={"id": job_id, "resume": resume}) as socket:
+        frames = await rest(socket)
+    entries = [entry for one in frames for entry in one["payload"]["log"]]
+    assert entries == [{"rank": 0, "stdout": "two\n", "stderr": None, "offset": 8}]
+    assert follow.output.requests[0]["payload"]["resume"] == resume
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_extra_channels_are_passed_on_to_those_who_ask_for_them(follow: Followed, asked: bool) -> None:
+    """W15: the documented client does not expect them."""
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        await send(socket, request, stdout="1,2,3", channel="utilization-data")
+        await ended(socket, request)
+
+    follow.output.script = script
+    job_id = await follow.setup.create()
+    await follow.setup.update(job_id, state="SUCCESS")
+    payload = {"id": job_id, "channels": True} if asked else {"id": job_id}
+    async with follow.following(job_id, payload=payload) as socket:
+        frames = await rest(socket)
+    told = [entry["channel"] for one in frames for entry in one["payload"]["log"]]
+    assert told == (["utilization-data"] if asked else [])
+    assert follow.output.requests[0]["payload"]["channels"] is asked
+
+
 async def test_a_stream_that_breaks_at_the_end_of_the_job_still_ends_well(follow: Followed) -> None:
     async def script(socket: ServerConnection, _: dict[str, Any]) -> None:
         await socket.close(1001)

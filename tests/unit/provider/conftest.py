@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 
-from tests.unit.provider.fakes import RecordingService, ScriptedFollower
+from tests.unit.provider.fakes import RecordingService, ScriptedFollower, ScriptedReader
 from ucloud_ray.provider.app import create_app
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.settings import DriveOwner, DriveSettings, ProductSettings, ProviderSettings, Settings
@@ -86,13 +86,14 @@ class World:
 
     service: RecordingService
     follower: ScriptedFollower
+    reader: ScriptedReader
     app: FastAPI
 
 
 @pytest.fixture(scope="session")
 def world(verifier: TokenVerifier) -> World:
-    service, follower = RecordingService(), ScriptedFollower()
-    return World(service, follower, create_app(service, follower, SETTINGS, verifier))
+    service, follower, reader = RecordingService(), ScriptedFollower(), ScriptedReader()
+    return World(service, follower, reader, create_app(service, follower, reader, SETTINGS, verifier))
 
 
 @pytest.fixture
@@ -105,6 +106,12 @@ def service(world: World) -> RecordingService:
 def follower(world: World) -> ScriptedFollower:
     world.follower.reset()
     return world.follower
+
+
+@pytest.fixture
+def reader(world: World) -> ScriptedReader:
+    world.reader.reset()
+    return world.reader
 
 
 @pytest.fixture

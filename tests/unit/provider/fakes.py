@@ -8,7 +8,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from ucloud_ray.control.errors import NotFound
-from ucloud_ray.control.service import BackendSupport, JobView, LogChunk, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.log_range import LogRange
+from ucloud_ray.control.service import (
+    BackendSupport,
+    FollowItem,
+    JobView,
+    NewJob,
+    Place,
+    ProductSupport,
+    Utilization,
+)
+from ucloud_ray.control.usage_file import Sample
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import Backend, JobState
 
@@ -92,14 +102,19 @@ class ScriptedFollower:
         self.reset()
 
     def reset(self) -> None:
-        self.chunks: list[LogChunk] = []
+        self.chunks: list[FollowItem] = []
+        self.asked: list[tuple[Mapping[Place, int] | None, bool]] = []
+        """Offsets to begin from, and whether usage is wanted."""
         self.then: Exception | str = "end"
         self.followed: list[JobRef] = []
         self.closed: list[JobRef] = []
         """Of which jobs a caller let go, in any way."""
 
-    async def follow(self, ref: JobRef) -> AsyncIterator[LogChunk]:
+    async def follow(
+        self, ref: JobRef, begin: Mapping[Place, int] | None = None, with_usage: bool = False
+    ) -> AsyncIterator[FollowItem]:
         self.followed.append(ref)
+        self.asked.append((begin, with_usage))
         try:
             for chunk in self.chunks:
                 yield chunk
@@ -109,6 +124,32 @@ class ScriptedFollower:
                 await asyncio.Event().wait()
         finally:
             self.closed.append(ref)
+
+
+class ScriptedReader:
+    """Logs and samples of one job, `1`; writes down what was asked of them."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.log = b""
+        self.samples: dict[int, list[Sample]] = {}
+        self.asked: list[tuple[JobRef, Place]] = []
+
+    async def read(self, ref: JobRef, place: Place, offset: int, limit: int) -> LogRange:
+        self._known(ref)
+        self.asked.append((ref, place))
+        start = offset if offset >= 0 else max(0, len(self.log) + offset)
+        return LogRange(start, self.log[start : start + limit], len(self.log))
+
+    async def usage(self, ref: JobRef) -> Mapping[int, Sequence[Sample]]:
+        self._known(ref)
+        return self.samples
+
+    def _known(self, ref: JobRef) -> None:
+        if ref.id != "1":
+            raise NotFound("This provider does not know the job")
 
 
 def a_view(id: str, state: JobState = JobState.RUNNING, replicas: int = 1) -> JobView:
