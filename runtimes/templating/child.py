@@ -10,15 +10,23 @@ Started by `process`, in an isolated Python without an environment. Request and 
 
 from __future__ import annotations
 
+import html
 import json
+import pprint
+import random
 import sys
+import textwrap
 import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from runtimes.templating import confinement, extras, language
+
 Json = dict[str, Any]
 
 MOST_OF_A_REASON = 2000
+LOADED = (html, pprint, random, textwrap)
+"""What filters of Jinja import when they are used."""
 _WARM_UP = ("{{ 'a' | upper }}", "{{ nope + 1 }}", "{{ (")
 """Jinja and Python load some of themselves when they are used: codecs, what explains errors."""
 
@@ -34,21 +42,15 @@ def main(cpu_seconds: int, memory_bytes: int) -> None:
 
 
 def _confined(cpu_seconds: int, memory_bytes: int) -> Json:
-    import pprint  # noqa: F401  # with textwrap and random, what some filters of Jinja import when they are used
-    import random  # noqa: F401
-    import textwrap  # noqa: F401
-
-    from runtimes.templating import confinement, language
-
     for source in _WARM_UP:
-        _render(language, {"template": source, "variables": {}, "context": {}, "most": 10})
+        _render({"template": source, "variables": {}, "context": {}, "most": 10})
     sys.meta_path.clear()  # no import finds anything from here on, and no message tells where it looked
     confinement.confine(cpu_seconds, memory_bytes)
-    return _render(language, json.loads(sys.stdin.buffer.read()))
+    return _render(json.loads(sys.stdin.buffer.read()))
 
 
-def _render(language: Any, request: Mapping[str, Any]) -> Json:
-    declared = language.Declared()
+def _render(request: Mapping[str, Any]) -> Json:
+    declared = extras.Declared()
     script = language.Dialect(quote=True, declared=declared)
     variable = language.Dialect(quote=False, declared=declared)
     context, most = request["context"], request["most"]

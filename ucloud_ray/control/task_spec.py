@@ -10,7 +10,7 @@ from typing import Literal
 from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.errors import BadRequest
-from ucloud_ray.domain.invocation import final_argv, final_environment
+from ucloud_ray.control.task_command import command_of
 from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, MountRequest, Owner
 from ucloud_ray.domain.mounts import WORK
 from ucloud_ray.settings import of_host
@@ -19,6 +19,8 @@ LABEL_JOB = "ucloud-ray/job"
 LABEL_RANK = "ucloud-ray/rank"
 LABEL_INCARNATION = "ucloud-ray/incarnation"
 LABEL_PROVIDER = "ucloud-ray/provider"
+OPENED_FILE = "UCLOUD_OPEN_WITH_FILE"
+"""RES-24."""
 LABEL_GPUS = "ucloud-ray/gpus"
 """The devices that the task has, so that they are not given away while it exists, whoever forgot it (SCH-21)."""
 
@@ -56,12 +58,16 @@ class TaskFactory:
         Raises `BadRequest` if a drive of the job is not there any more.
         """
         folder = self.drives.job_folder(job)
-        environment = final_environment(job.spec.launch, provider_variables(job, rank))
+        command = command_of(job, rank, provider_variables(job, rank))
         return TaskSpec(
             id=task_id(job, rank),
             labels=self._labels(job, rank),
-            argv=final_argv(job.spec.launch, environment),
-            environment=environment,
+            argv=command.argv,
+            environment=command.environment,
+            references=command.references,
+            template=command.template,
+            environment_templates=command.environment_templates,
+            requires=command.requires,
             job_folder=folder.path,
             job_root=folder.root,
             logs=self._logs(job, rank),
@@ -77,6 +83,9 @@ class TaskFactory:
             user=self._user(job),
             stop_grace_seconds=job.rules.stop_grace / 1000,
             gpu_count=job.spec.machine.gpu,
+            gpu_ids=_gpus(job, rank),
+            gpu_type=job.spec.machine.gpu_type,
+            runtime=job.spec.machine.custom_runtime,
         )
 
     def _logs(self, job: Job, rank: int) -> LogPaths:
@@ -89,6 +98,7 @@ class TaskFactory:
             LABEL_RANK: str(rank),
             LABEL_INCARNATION: incarnation(job),
             LABEL_PROVIDER: self.provider_id,
+            **({LABEL_GPUS: ",".join(gpus)} if (gpus := _gpus(job, rank)) else {}),
         }
 
     def _limits(self, machine: Machine) -> Limits:
@@ -181,7 +191,8 @@ def provider_variables(job: Job, rank: int) -> dict[str, str]:
         "UCLOUD_APPLICATION_NAME": spec.application_name,
         "UCLOUD_APPLICATION_VERSION": spec.application_version,
     }
-    return variables | _machine_variables(machine)
+    opened = {} if spec.launch.opened_file is None else {OPENED_FILE: spec.launch.opened_file}
+    return variables | _machine_variables(machine) | opened
 
 
 def _machine_variables(machine: Machine) -> dict[str, str]:
@@ -195,3 +206,7 @@ def _machine_variables(machine: Machine) -> dict[str, str]:
         "UCLOUD_MACHINE_GPU": str(machine.gpu),
         "UCLOUD_MACHINE_GPU_MODEL": machine.gpu_model,
     }
+
+
+def _gpus(job: Job, rank: int) -> tuple[str, ...]:
+    return job.ranks[rank].gpus if job.ranks else ()

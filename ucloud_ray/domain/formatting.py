@@ -59,6 +59,15 @@ def license_text(address: str | None, port: int | None, key: str | None = None) 
     return f"{address}:{port}" + (f"/{key}" if key else "")
 
 
+def license_texts(values: Mapping[str, Json]) -> dict[str, str]:
+    """Id to text of every licence among the values of parameters that came with address and port (W16)."""
+    return {
+        str(value.get("id")): license_text(value["address"], value["port"], value.get("license"))
+        for value in values.values()
+        if value.get("type") == "license_server" and value.get("address") and value.get("port")
+    }
+
+
 def _path(parameter: Json, value: str, map_path: PathMap) -> str:
     mapped = map_path(normalise(value))
     if mapped is None:
@@ -70,5 +79,8 @@ def _path(parameter: Json, value: str, map_path: PathMap) -> str:
 
 def _license(parameter: Json, id: str, licenses: Mapping[str, str]) -> str:
     if id not in licenses:
-        raise InvalidInvocation(f"The licence of the parameter '{parameter['name']}' is not known to this provider.")
+        raise InvalidInvocation(
+            f"The licence of the parameter '{parameter['name']}' came without address and port. Choose it again, or"
+            " another one."
+        )
     return licenses[id]

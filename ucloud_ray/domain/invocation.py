@@ -2,31 +2,33 @@
 
 Called when a job is accepted, with plain JSON: `parameters` is `invocation.parameters`, `invocation` is
 `invocation.invocation`, `environment` is `invocation.environment`, `values` is `specification.parameters`. Nothing is
-quoted and nothing is expanded, because no shell stands in between (INV-23, INV-25). Templates are not rendered here.
-
-`final_environment` and `final_argv` do the rest once the provider's variables of a rank are known (INV-16).
+quoted and nothing is expanded, because no shell stands in between (INV-23, INV-25). Templates are not rendered here but
+beside the task, and references to variables are replaced there, too: only there is everything known (INV-16, INV-34).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ucloud_ray.domain import workflows
 from ucloud_ray.domain.errors import InvalidInvocation
-from ucloud_ray.domain.formatting import PathMap, text_of
-from ucloud_ray.domain.job import EnvRef, Launch
+from ucloud_ray.domain.formatting import PathMap, license_texts, text_of
+from ucloud_ray.domain.job import EnvRef
 from ucloud_ray.domain.paths import require_passable
 from ucloud_ray.domain.values import Json, TypedValue, resolve
 
 __all__ = [
+    "AppCommand",
     "AppEnvironment",
     "InvalidInvocation",
     "build_argv",
+    "build_command",
     "build_environment",
-    "final_argv",
-    "final_environment",
+    "build_template",
+    "template_context",
 ]
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,11 +37,44 @@ Argument = str | EnvRef
 
 
 class AppEnvironment(NamedTuple):
-    """The application's own variables (INV-18): `Launch.environment` and `Launch.references`."""
+    """The application's own variables (INV-18): `Launch.environment`, `.references` and `.environment_templates`."""
 
     variables: Mapping[str, str]
     references: Mapping[str, str]
     """Variable to the variable of the provider or the image whose value it takes (INV-16)."""
+    templates: Mapping[str, str] = {}
+    """Variable to the template that its value is rendered from (INV-21)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppCommand:
+    """What an application and its user's values say about the command, whole: the fields of `Launch`."""
+
+    argv: tuple[Argument, ...] = ()
+    template: str | None = None
+    environment: AppEnvironment = field(default_factory=lambda: AppEnvironment({}, {}))
+    context: Mapping[str, Any] = field(default_factory=dict)
+    """Empty unless there is a template."""
+
+
+def build_command(
+    parameters: Sequence[Json],
+    invocation: Sequence[Json],
+    environment: Mapping[str, Json] | None,
+    values: Mapping[str, Json],
+    map_path: PathMap,
+) -> AppCommand:
+    """All of the below; licences are known by what their values say (W16). Raises `InvalidInvocation`."""
+    licenses = license_texts(values)
+    variables = build_environment(parameters, environment, values, map_path, licenses)
+    template = build_template(parameters, invocation, values)
+    templated = template is not None or variables.templates
+    return AppCommand(
+        argv=build_argv(parameters, invocation, values, map_path, licenses),
+        template=template,
+        environment=variables,
+        context=template_context(parameters, values, map_path, licenses) if templated else {},
+    )
 
 
 def build_argv(
@@ -49,13 +84,41 @@ def build_argv(
     map_path: PathMap,
     licenses: Mapping[str, str] | None = None,
 ) -> tuple[Argument, ...]:
-    """The argument vector; empty if there are no entries (INV-27).
+    """The argument vector; empty if there are no entries (INV-27), and for a template.
 
     `map_path` is asked with normalised UCloud paths; `licenses` is licence id to text. Raises `InvalidInvocation`.
     """
-    _refuse_templates(invocation)
-    writer = _Writer(resolve(parameters, values), map_path, licenses or {})
+    if _template_of(invocation) is not None:
+        return ()
+    writer = _Writer(_resolved(parameters, values), map_path, licenses or {})
     return tuple(argument for entry in invocation for argument in writer.write(entry))
+
+
+def build_template(parameters: Sequence[Json], invocation: Sequence[Json], values: Mapping[str, Json]) -> str | None:
+    """The template that stands in place of a command line, what workflows add included (INV-17, INV-43); None if there
+    is none. Raises `InvalidInvocation`."""
+    template = _template_of(invocation)
+    additions = workflows.templates(parameters, values)
+    if template is None and additions:
+        raise InvalidInvocation("The application is not made for workflows. Start it without one.")
+    return None if template is None else "\n".join([template, *additions])
+
+
+def template_context(
+    parameters: Sequence[Json],
+    values: Mapping[str, Json],
+    map_path: PathMap,
+    licenses: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """What templates know of the parameters: numbers and truths as such, all else as text, absent ones as None
+    (INV-35). Arguments as for `build_argv`."""
+    declared = _declared(parameters, values)
+    resolved = resolve(declared, values)
+    context: dict[str, Any] = {str(parameter["name"]): None for parameter in declared}
+    for name, typed in resolved.items():
+        bare = typed.parameter["type"] in ("integer", "floating_point", "boolean")
+        context[name] = typed.value if bare else text_of(typed, map_path, licenses or {})
+    return context
 
 
 def build_environment(
@@ -66,41 +129,40 @@ def build_environment(
     licenses: Mapping[str, str] | None = None,
 ) -> AppEnvironment:
     """INV-18 to INV-22; arguments as for `build_argv`."""
-    writer = _Writer(resolve(parameters, values), map_path, licenses or {})
+    writer = _Writer(_resolved(parameters, values), map_path, licenses or {})
     variables: dict[str, str] = {}
     references: dict[str, str] = {}
+    templates: dict[str, str] = {}
     for name, entry in (environment or {}).items():
         _require_name(name)
-        _refuse_templates([entry])
+        if (template := _template_of([entry])) is not None:
+            templates[name] = template
+            continue
         match writer.write(entry):
             case [EnvRef(variable=variable)]:
                 references[name] = variable
             case arguments:
                 variables[name] = " ".join(str(argument) for argument in arguments)
-    return AppEnvironment(variables, references)
+    return AppEnvironment(variables, references, templates)
 
 
-def final_environment(launch: Launch, provided: Mapping[str, str]) -> dict[str, str]:
-    """All variables of a rank; the provider's win (INV-22). A reference to another variable of the application, or to
-    one that only the image sets, is the empty string."""
-    references = {name: provided.get(variable, "") for name, variable in launch.references.items()}
-    return {**launch.environment, **references, **provided}
+def _resolved(parameters: Sequence[Json], values: Mapping[str, Json]) -> dict[str, TypedValue]:
+    return resolve(_declared(parameters, values), values)
 
 
-def final_argv(launch: Launch, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """INV-16, with the result of `final_environment`."""
-    return tuple(
-        environment.get(argument.variable, "") if isinstance(argument, EnvRef) else argument for argument in launch.argv
-    )
+def _declared(parameters: Sequence[Json], values: Mapping[str, Json]) -> list[Json]:
+    return [*parameters, *workflows.inputs(parameters, values)]
 
 
-def _refuse_templates(invocation: Sequence[Json]) -> None:
+def _template_of(invocation: Sequence[Json]) -> str | None:
     """INV-17, Q9."""
     if not any(entry.get("type") == "jinja" for entry in invocation):
-        return
+        return None
     if len(invocation) > 1:
         raise InvalidInvocation("The application mixes a template with other arguments. Its author must correct it.")
-    raise InvalidInvocation("Templated applications are not supported yet. Choose another version of the application.")
+    template = _text(invocation[0], "template")
+    require_passable(template, "The template of the application")
+    return template
 
 
 def _require_name(name: str) -> None:

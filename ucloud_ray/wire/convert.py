@@ -12,10 +12,12 @@ from typing import Any
 
 from ucloud_ray.domain.arguments import require_startable
 from ucloud_ray.domain.formatting import PathMap
-from ucloud_ray.domain.invocation import AppEnvironment, InvalidInvocation, build_argv, build_environment
-from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Launch, MountRequest, Owner
-from ucloud_ray.domain.mounts import path_in_container, plan_mounts, wished_files
+from ucloud_ray.domain.ids import JobId
+from ucloud_ray.domain.invocation import AppCommand, InvalidInvocation, build_command
+from ucloud_ray.domain.job import Backend, JobSpec, Launch, Owner
+from ucloud_ray.domain.mounts import FileWish, path_in_container, plan_mounts, wished_files
 from ucloud_ray.domain.paths import normalise
+from ucloud_ray.domain.peers import wished_peers
 from ucloud_ray.wire import refusals
 from ucloud_ray.wire.applications import Application, ContainerDescription, ToolDescription
 from ucloud_ray.wire.catalogue import Catalogue
@@ -26,10 +28,8 @@ from ucloud_ray.wire.refusals import ConversionRefused
 
 __all__ = ["ConversionRefused", "job_spec", "without_secrets"]
 
-OPENED_FILE = "UCLOUD_OPEN_WITH_FILE"
-"""RES-24."""
-
-_Values = Mapping[str, Mapping[str, Any]]
+INIT_SCRIPT = "ucloud.dk/init-script"
+"""Label with the UCloud path of a script that runs before all else (INV-26)."""
 
 
 def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
@@ -40,17 +40,15 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
     machine = refusals.require_machine(specification, catalogue)
     _check(specification, application, tool, catalogue)
     time = specification.time_allocation
-    owner = Owner(job.owner.created_by, job.owner.project)
-    launch = _launch(specification, application, tool, catalogue, owner)
     return JobSpec(
-        owner=owner,
+        owner=Owner(job.owner.created_by, job.owner.project),
         application_name=specification.application.name,
         application_version=specification.application.version,
         application_title=application.metadata.title or specification.application.name,
         machine=machine,
         backend=Backend(tool.backend),
         replicas=specification.replicas,
-        launch=replace(launch, peers=peers_of(job, application)),
+        launch=replace(_launch(job, application, tool, catalogue), peers=peers_of(job, application)),
         name=specification.name or None,
         time_allocation=None if time is None else time.millis,
         restart_on_exit=bool(specification.restart_on_exit),
@@ -95,65 +93,70 @@ def _check(
 # ------------------------------------------------------------------------------------------------------ launch
 
 
-def _launch(
-    specification: JobSpecification,
-    application: Application,
-    tool: ToolDescription,
-    catalogue: Catalogue,
-    owner: Owner,
-) -> Launch:
+def _launch(job: Job, application: Application, tool: ToolDescription, catalogue: Catalogue) -> Launch:
     try:
-        return _build_launch(specification, application, tool, catalogue, owner)
+        return _build_launch(job, application, tool, catalogue)
     except InvalidInvocation as error:
         raise ConversionRefused(error.why) from error
 
 
-def _build_launch(
-    specification: JobSpecification,
-    application: Application,
-    tool: ToolDescription,
-    catalogue: Catalogue,
-    owner: Owner,
-) -> Launch:
+def _build_launch(job: Job, application: Application, tool: ToolDescription, catalogue: Catalogue) -> Launch:
+    specification = job.specification
     values = {name: to_wire(value) for name, value in (specification.parameters or {}).items()}
+    resources = [to_wire(value) for value in specification.resources or []]
     native = tool.backend == Backend.NATIVE
-    mounts = _mounts(specification, values, catalogue)  # a process has none, but its files are checked all the same
+    init_script = _init_script(specification, tool)
+    # A process has no mounts, but its files are checked all the same.
+    mounts = plan_mounts([*wished_files(resources, values), *init_script], catalogue.drive_titles)
+    owner = Owner(job.owner.created_by, job.owner.project)
     map_path = partial(catalogue.native_path, owner=owner) if native else path_in_container(mounts)
-    argv, environment = _command(application, tool, values, map_path)
-    require_startable(argv, environment.variables)
+    command = _command(application, tool, values, map_path)
+    require_startable(command.argv, command.environment.variables)
+    if init_script and not command.argv and command.template is None:
+        raise ConversionRefused("The application runs its image as it is; no script can run before that")
+    declared = {parameter.name for parameter in application.invocation.parameters}
     container = application.invocation.container or ContainerDescription()
     return Launch(
         image=None if native else refusals.image_of(tool),
-        argv=argv,
-        environment={**environment.variables, **_opened_file(specification, map_path)},
-        references=environment.references,
+        argv=command.argv,
+        environment=command.environment.variables,
+        references=command.environment.references,
+        template=command.template,
+        environment_templates=command.environment.templates,
+        template_context=command.context,
         mounts=mounts,
         change_working_directory=container.change_working_directory,
         run_as_root=container.run_as_root,
+        peers=wished_peers([*(value for name, value in values.items() if name in declared), *resources], JobId(job.id)),
+        init_script=_seen(init_script[0].path, map_path) if init_script else None,
+        opened_file=_seen(specification.opened_file, map_path) if specification.opened_file else None,
     )
 
 
-def _mounts(specification: JobSpecification, values: _Values, catalogue: Catalogue) -> tuple[MountRequest, ...]:
-    resources = [to_wire(value) for value in specification.resources or []]
-    return plan_mounts(wished_files(resources, values), catalogue.drive_titles)
-
-
 def _command(
-    application: Application, tool: ToolDescription, values: _Values, map_path: PathMap
-) -> tuple[tuple[str | EnvRef, ...], AppEnvironment]:
-    if tool.backend == Backend.VIRTUAL_MACHINE:  # boots its image; these are not for it (ENV-26)
-        return (), AppEnvironment({}, {})
+    application: Application, tool: ToolDescription, values: Mapping[str, Mapping[str, Any]], map_path: PathMap
+) -> AppCommand:
+    if tool.backend == Backend.VIRTUAL_MACHINE:  # boots its image; none of this is for it (ENV-26)
+        return AppCommand()
     invocation = application.invocation
-    parameters = [to_wire(parameter) for parameter in invocation.parameters]
-    entries = [to_wire(entry) for entry in invocation.invocation]
-    variables = {name: to_wire(entry) for name, entry in (invocation.environment or {}).items()}
-    argv = build_argv(parameters, entries, values, map_path)
-    if not argv and tool.backend == Backend.NATIVE:
+    command = build_command(
+        parameters=[to_wire(parameter) for parameter in invocation.parameters],
+        invocation=[to_wire(entry) for entry in invocation.invocation],
+        environment={name: to_wire(entry) for name, entry in (invocation.environment or {}).items()},
+        values=values,
+        map_path=map_path,
+    )
+    if tool.backend == Backend.NATIVE and not command.argv and command.template is None:
         raise ConversionRefused("The application does not say which program to run; its author must add one")
-    return argv, build_environment(parameters, variables, values, map_path)
+    return command
 
 
-def _opened_file(specification: JobSpecification, map_path: PathMap) -> dict[str, str]:
-    """RES-24. A file that the job does not see is left out."""
-    path = map_path(normalise(specification.opened_file)) if specification.opened_file else None
-    return {} if path is None else {OPENED_FILE: path}
+def _init_script(specification: JobSpecification, tool: ToolDescription) -> list[FileWish]:
+    """INV-26: a file that the job sees, too. A machine has no command that it could run before (ENV-26)."""
+    path = (specification.labels or {}).get(INIT_SCRIPT)
+    return [FileWish(path, read_only=True)] if path and tool.backend != Backend.VIRTUAL_MACHINE else []
+
+
+def _seen(path: str, map_path: PathMap) -> str | None:
+    """Where the job sees it; None if it does not (RES-24)."""
+    return map_path(normalise(path))

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from ucloud_ray.domain.job import Machine
 from ucloud_ray.domain.requests import MAX_ALLOCATION, is_possible_id
-from ucloud_ray.wire.applications import Application, ToolDescription
+from ucloud_ray.wire.applications import Application, ApplicationParameter, ToolDescription
 from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.jobs import Job, JobSpecification
+from ucloud_ray.wire.values import WorkflowValue
 
 MAX_REPLICAS = 10_000
 """Far beyond any cluster of ours; keeps a typing error from costing memory before the scheduler sees it."""
@@ -19,8 +20,6 @@ _NOT_OFFERED = {
     "ingress": "attach public links",
     "private_network": "attach private networks",
     "block_storage": "attach block storage",
-    "license_server": "use licences",
-    "workflow": "run workflows",
     "modules": "load software modules",
 }
 _EXCLUSIVE = {"network": "A public IP address", "ingress": "A public link"}
@@ -97,7 +96,7 @@ def check_options(specification: JobSpecification, application: Application, cat
 
 def check_resources(specification: JobSpecification, application: Application) -> None:
     """RES-1, RES-3, RES-25. Values of parameters that the application does not declare are ignored (INV-3)."""
-    declared = {parameter.name for parameter in application.invocation.parameters}
+    declared = {parameter.name for parameter in (*application.invocation.parameters, *_inputs(specification))}
     given = [value.type for name, value in (specification.parameters or {}).items() if name in declared]
     attached = [value.type for value in specification.resources or []]
     for kind in (*given, *attached):
@@ -108,6 +107,12 @@ def check_resources(specification: JobSpecification, application: Application) -
     for kind in attached:
         if kind not in _ATTACHABLE:
             raise ConversionRefused(f"This provider cannot attach a resource of the kind {kind!r} to a job")
+
+
+def _inputs(specification: JobSpecification) -> list[ApplicationParameter]:
+    """What workflows declare (INV-43)."""
+    workflows = (value for value in (specification.parameters or {}).values() if isinstance(value, WorkflowValue))
+    return [parameter for workflow in workflows for parameter in workflow.specification.inputs]
 
 
 def image_of(tool: ToolDescription) -> str | None:

@@ -6,10 +6,11 @@ not belong to it are not looked at.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from ucloud_ray.wire.applications import ApplicationParameter
 from ucloud_ray.wire.common import Model, object_type
 
 
@@ -52,6 +53,11 @@ class PeerValue(Model):
 class LicenseServerValue(Model):
     type: Literal["license_server"] = "license_server"
     id: str
+    address: str | None = None
+    """With `port` and `license` what the job is to see; the client knows it (W16)."""
+    port: int | None = None
+    license: str | None = Field(default=None, repr=False)
+    """The key, a secret (RES-14)."""
 
 
 class BlockStorageValue(Model):
@@ -72,9 +78,19 @@ class IngressValue(Model):
     tls: bool = False
 
 
+class WorkflowSpecification(Model):
+    application_name: str = ""
+    language: str = "JINJA2"
+    init: str | None = None
+    job: str | None = None
+    """Template that is added to the application's (INV-43)."""
+    readme: str | None = None
+    inputs: list[ApplicationParameter] = Field(default_factory=list)
+
+
 class WorkflowValue(Model):
     type: Literal["workflow"] = "workflow"
-    specification: dict[str, Any] = Field(default_factory=dict)
+    specification: WorkflowSpecification = Field(default_factory=WorkflowSpecification)
 
 
 class ModulesValue(Model):

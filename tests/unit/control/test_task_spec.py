@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.types import Limits, LogPaths, Mount, TaskId
+from runtimes.types import Limits, LogPaths, Mount, TaskId, VariableRef
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.task_spec import TaskFactory, cores, mount_points
@@ -105,7 +105,7 @@ def test_the_rest_of_the_task(factory: TaskFactory, tmp_path: Path) -> None:
     task = factory.build(a_job(), 1)
     assert task.id == TaskId("j-41-job-1", "uid.3")
     assert task.hostname == "j-41-job-1"
-    assert task.argv == ("acme", "41", "own", "")
+    assert task.argv == ("acme", VariableRef("UCLOUD_JOB_ID"), VariableRef("MINE"), VariableRef("NOWHERE"))
     assert task.labels == {
         "ucloud-ray/job": "41",
         "ucloud-ray/rank": "1",

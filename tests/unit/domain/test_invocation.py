@@ -13,11 +13,12 @@ from ucloud_ray.domain.invocation import (
     AppEnvironment,
     InvalidInvocation,
     build_argv,
+    build_command,
     build_environment,
-    final_argv,
-    final_environment,
+    build_template,
+    template_context,
 )
-from ucloud_ray.domain.job import EnvRef, Launch
+from ucloud_ray.domain.job import EnvRef
 
 
 def parameter(name: str, type: str = "text", **more: Any) -> dict[str, Any]:
@@ -217,20 +218,146 @@ def test_a_licence_is_address_port_and_key() -> None:
 def test_a_licence_is_looked_up_and_an_unknown_one_is_refused() -> None:
     declared, values = parameter("l", "license_server"), {"l": {"type": "license_server", "id": "7"}}
     assert build_argv([declared], [var("l")], values, nothing, {"7": "a:1"}) == ("a:1",)
-    with pytest.raises(InvalidInvocation, match="not known to this provider"):
+    with pytest.raises(InvalidInvocation, match="came without address and port"):
         build_argv([declared], [var("l")], values, nothing)
 
 
-def test_a_reference_takes_the_final_value_of_a_provided_variable() -> None:
-    """Q1, INV-16: one argument, empty if unset; entries of the application's own map cannot be referenced."""
-    argv = build_argv([], [{"type": "env", "variable": name} for name in ("HOME", "OWN", "NOPE")], {}, nothing)
-    entries = {name: {"type": "env", "variable": name} for name in ("HOME", "NOPE")}
-    environment = build_environment([], {"OWN": word("x y"), "COPY": entries["HOME"], "O": word("o")}, {}, nothing)
-    also = build_environment([], {"SELF": {"type": "env", "variable": "OWN"}}, {}, nothing)
-    launch = Launch(None, argv, environment.variables, references={**environment.references, **also.references})
-    final = final_environment(launch, {"HOME": "/home/ucloud", "O": "provider"})
-    assert final == {"OWN": "x y", "COPY": "/home/ucloud", "SELF": "", "O": "provider", "HOME": "/home/ucloud"}
-    assert final_argv(launch, final) == ("/home/ucloud", "x y", "")
+def test_a_licence_is_what_its_value_says() -> None:
+    """W16, Q6, RES-14."""
+    declared = [parameter("l", "license_server")]
+    value = {"type": "license_server", "id": "7", "address": "lic.example.org", "port": 27000, "license": "K"}
+    assert build_command(declared, [var("l")], None, {"l": value}, nothing).argv == ("lic.example.org:27000/K",)
+    without_key = {**value, "license": None}
+    assert build_command(declared, [var("l")], None, {"l": without_key}, nothing).argv == ("lic.example.org:27000",)
+
+
+@pytest.mark.parametrize("missing", ["address", "port"])
+def test_a_licence_without_address_or_port_is_refused_where_it_is_used(missing: str) -> None:
+    value = {"type": "license_server", "id": "7", "address": "lic.example.org", "port": 27000, missing: None}
+    declared = [parameter("l", "license_server")]
+    with pytest.raises(InvalidInvocation, match="'l' came without address and port"):
+        build_command(declared, [var("l")], None, {"l": value}, nothing)
+    assert build_command(declared, [word("x")], None, {"l": value}, nothing).argv == ("x",)
+
+
+def test_a_reference_stays_one_until_the_task_is_on_its_machine() -> None:
+    """INV-16."""
+    entry = {"type": "env", "variable": "HOME"}
+    assert build_argv([], [word("x"), entry], {}, nothing) == ("x", EnvRef("HOME"))
+    environment = build_environment([], {"OWN": word("x y"), "COPY": entry}, {}, nothing)
+    assert environment == AppEnvironment({"OWN": "x y"}, {"COPY": "HOME"}, {})
+
+
+# --------------------------------------------------------------------------------------------------- templates
+
+
+JINJA = {"type": "jinja", "template": "run {{ a }}"}
+
+
+def test_a_template_alone_stands_in_place_of_arguments() -> None:
+    """INV-17."""
+    assert build_argv([], [JINJA], {}, nothing) == ()
+    assert build_template([], [JINJA], {}) == "run {{ a }}"
+    assert build_template([], [word("x")], {}) is None
+
+
+def test_a_variable_may_be_a_template() -> None:
+    """INV-21."""
+    environment = build_environment([], {"A": JINJA, "B": word("b")}, {}, nothing)
+    assert environment == AppEnvironment({"B": "b"}, {}, {"A": "run {{ a }}"})
+    with pytest.raises(InvalidInvocation, match="cannot be the name"):
+        build_environment([], {"1A": JINJA}, {}, nothing)
+
+
+def test_a_template_knows_numbers_and_truths_as_such_and_all_else_as_text() -> None:
+    """INV-35, INV-42."""
+    options = [{"name": "Z shell", "value": "zsh"}]
+    declared = [
+        parameter("n", "integer"),
+        parameter("x", "floating_point"),
+        parameter("b", "boolean", trueValue="yes"),
+        parameter("e", "enumeration", options=options),
+        parameter("f", "input_file"),
+        parameter("p", "peer"),
+        parameter("absent"),
+        parameter("unset", "integer", defaultValue=7),
+    ]
+    values = {
+        "n": {"type": "integer", "value": 2**70},
+        "x": {"type": "floating_point", "value": 3.0},
+        "b": {"type": "boolean", "value": True},
+        "e": text("Z shell"),
+        "f": {"type": "file", "path": "/1/a"},
+        "p": {"type": "peer", "hostname": "db", "jobId": "5"},
+        "ghost": text("boo"),
+    }
+    assert template_context(declared, values, lambda path: f"/work{path}") == {
+        "n": 2**70,
+        "x": 3.0,
+        "b": True,
+        "e": "zsh",
+        "f": "/work/1/a",
+        "p": "db",
+        "absent": None,
+        "unset": 7,
+    }
+
+
+def test_the_context_is_made_only_for_templates() -> None:
+    """A file that no mount covers must not stop a job that does not use it."""
+    declared, values = [parameter("f", "input_file")], {"f": {"type": "file", "path": "/1/a"}}
+    assert build_command(declared, [word("x")], {}, values, nothing).context == {}
+    with pytest.raises(InvalidInvocation, match="not available to the job"):
+        build_command(declared, [JINJA], {}, values, nothing)
+    with pytest.raises(InvalidInvocation, match="not available to the job"):
+        build_command(declared, [word("x")], {"A": JINJA}, values, nothing)
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\ud800"])
+def test_a_template_that_no_file_can_hold_is_refused(bad: str) -> None:
+    with pytest.raises(InvalidInvocation, match="The template of the application"):
+        build_template([], [{"type": "jinja", "template": bad}], {})
+
+
+# --------------------------------------------------------------------------------------------------- workflows
+
+
+def workflow(**specification: Any) -> dict[str, Any]:
+    return {"type": "workflow", "specification": {"language": "JINJA2", "job": "echo {{ a }}", **specification}}
+
+
+def test_a_workflow_adds_its_parameters_and_its_template() -> None:
+    """INV-43."""
+    declared = [parameter("w", "workflow"), parameter("n", "integer")]
+    inputs = [parameter("a"), parameter("n"), parameter("c", defaultValue="dflt")]
+    values = {"w": workflow(inputs=inputs), "a": text("x"), "n": {"type": "integer", "value": 3}}
+    command = build_command(declared, [JINJA], {"A": var("a")}, values, nothing)
+    assert command.template == "run {{ a }}\necho {{ a }}"
+    assert command.context == {"w": "", "n": 3, "a": "x", "c": "dflt"}
+    assert command.environment.variables == {"A": "x"}
+
+
+def test_an_input_of_a_workflow_that_needs_a_value_is_named() -> None:
+    """INV-6."""
+    values = {"w": workflow(inputs=[parameter("a", optional=False)])}
+    with pytest.raises(InvalidInvocation, match=r"\(a\) needs a value"):
+        build_command([parameter("w", "workflow")], [JINJA], {}, values, nothing)
+
+
+@pytest.mark.parametrize(
+    ("invocation", "value", "why"),
+    [
+        (word("x"), workflow(), "not made for workflows"),
+        (JINJA, workflow(language="BASH"), "not written in JINJA2"),
+        (JINJA, workflow(job=None), "no template for its job"),
+        (JINJA, workflow(job="a\0"), "NUL"),
+        (JINJA, workflow(inputs=[{"name": 3}]), "inputs that are no parameters"),
+        (JINJA, {"type": "workflow", "specification": None}, "no template for its job"),
+    ],
+)
+def test_a_workflow_that_cannot_be_one_is_refused(invocation: dict[str, Any], value: Any, why: str) -> None:
+    with pytest.raises(InvalidInvocation, match=why):
+        build_command([parameter("w", "workflow")], [invocation], {}, {"w": value}, nothing)
 
 
 def test_a_refusal_survives_pickling() -> None:

@@ -1,4 +1,7 @@
-"""The authoritative table of applications, values and what they turn into (job-semantics 2.10)."""
+"""The authoritative table of applications, values and what they turn into (job-semantics 2.10).
+
+Its templates are rendered in `tests/unit/runtimes/templating`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ucloud_ray.domain.invocation import AppEnvironment, InvalidInvocation, build_argv, build_environment
+from ucloud_ray.domain.invocation import AppEnvironment, build_argv, build_environment
 from ucloud_ray.domain.mounts import path_in_container, plan_mounts, wished_files
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "invocation-cases.json").read_text())
@@ -27,12 +30,6 @@ def test_a_case_of_the_table_gives_its_arguments_and_variables(case: dict[str, A
     environment = build_environment(case["parameters"], case.get("environment"), case["values"], map_path)
     assert list(argv) == case["expected_argv"]
     assert environment == AppEnvironment(case["expected_env"], {})
-
-
-@pytest.mark.parametrize("case", TEMPLATED, ids=[case["name"] for case in TEMPLATED])
-def test_a_templated_application_is_refused_by_name(case: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInvocation, match="Templated applications are not supported"):
-        build_argv(case["parameters"], case["invocation"], case["values"], container_path(case))
 
 
 def test_the_table_is_whole() -> None:

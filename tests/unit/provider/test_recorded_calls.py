@@ -13,7 +13,7 @@ from tests.unit.provider.fakes import RecordingService
 from tests.unit.provider.recordings import Recording, example, observed
 
 REFUSED = {
-    "create-all-resources": (400, "cannot use licences"),
+    "create-all-resources": (400, "cannot attach public links"),
     "create-jinja-app-ssh-mandatory": (400, "SSH"),
     "create-ssh-on": (400, "SSH"),
     "POST_jobs_attachResource": (400, "attach"),

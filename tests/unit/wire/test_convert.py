@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ucloud_ray.domain.ids import ProductId
-from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner
+from ucloud_ray.domain.ids import JobId, ProductId
+from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner, PeerRequest
 from ucloud_ray.settings import DriveOwner, DriveSettings, PolicySettings, ProductSettings, Settings
 from ucloud_ray.wire.catalogue import ConfiguredCatalogue
 from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
@@ -90,14 +90,93 @@ def test_files_of_parameters_and_resources_are_mounted_and_named_as_the_job_sees
         MountRequest("/87/ro/data", "/mnt/ro", True),
     )
     assert launch.argv == ("/work/f.txt",)
-    assert launch.environment["UCLOUD_OPEN_WITH_FILE"] == "/work/alice/other/x.txt"
+    assert launch.opened_file == "/work/alice/other/x.txt"
 
 
 def test_an_opened_file_that_the_job_does_not_see_is_left_out() -> None:
     """RES-24."""
     document = _document()
     document["specification"]["openedFile"] = "/99/x.txt"
-    assert "UCLOUD_OPEN_WITH_FILE" not in _spec(document).launch.environment
+    assert _spec(document).launch.opened_file is None
+
+
+def _templated(document: dict[str, Any], template: str = "mycmd {{ message }}") -> dict[str, Any]:
+    invocation = document["status"]["resolvedApplication"]["invocation"]
+    invocation["invocation"] = [{"type": "jinja", "template": template}]
+    return document
+
+
+@pytest.mark.parametrize("backend", ["DOCKER", "NATIVE"])
+def test_a_templated_application_keeps_its_template(backend: str) -> None:
+    """INV-17, INV-21, INV-35."""
+    document = _templated(_document())
+    _description(document)["backend"] = backend
+    invocation = document["status"]["resolvedApplication"]["invocation"]
+    invocation["environment"] = {"A": {"type": "jinja", "template": "{{ count }}"}}
+    launch = _spec(document).launch
+    assert (launch.argv, launch.template) == ((), "mycmd {{ message }}")
+    assert (launch.environment, launch.environment_templates) == ({}, {"A": "{{ count }}"})
+    assert (launch.template_context["message"], launch.template_context["count"]) == ("hello world", 5)
+
+
+def test_a_mixed_list_is_refused() -> None:
+    """Q9."""
+    document = _templated(_document())
+    document["status"]["resolvedApplication"]["invocation"]["invocation"].append({"type": "word", "word": "x"})
+    with pytest.raises(ConversionRefused, match="mixes a template"):
+        _spec(document)
+
+
+def test_a_script_that_runs_first_is_a_file_of_the_job() -> None:
+    """INV-26."""
+    document = _document()
+    document["specification"]["labels"] = {"ucloud.dk/init-script": "/87/setup.sh", "other": "x"}
+    launch = _spec(document).launch
+    assert launch.init_script == "/work/setup.sh"
+    assert launch.mounts == (MountRequest("/87/setup.sh", "/work/setup.sh", True),)
+    document["status"]["resolvedApplication"]["invocation"]["invocation"] = []
+    with pytest.raises(ConversionRefused, match="no script can run before"):
+        _spec(document)
+
+
+def test_peers_of_parameters_and_resources_are_wished_once() -> None:
+    """ENV-47, ENV-50."""
+    document = _document()
+    document["specification"]["resources"] = [
+        {"type": "peer", "hostname": "Database", "jobId": "5"},
+        {"type": "peer", "hostname": "database", "jobId": "5"},
+        {"type": "peer", "hostname": "web", "jobId": "6"},
+    ]
+    document["specification"]["parameters"]["undeclared"] = {"type": "peer", "hostname": "ghost", "jobId": "9"}
+    assert _spec(document).launch.peers == (
+        PeerRequest("database", JobId("5")),
+        PeerRequest("web", JobId("6")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hostname", "job_id", "why"),
+    [
+        ("localhost", "5", "name of the job itself"),
+        ("j-{id}-job-0", "5", "name of the job itself"),
+        ("web", "6", "cannot both be called 'web'"),
+        ("a.b", "5", "cannot be the host name"),
+        ("-a", "5", "cannot be the host name"),
+        ("a" * 64, "5", "cannot be the host name"),
+        ("", "5", "cannot be the host name"),
+        ("a", "", "another job"),
+        ("a", "{id}", "another job"),
+    ],
+)
+def test_a_peer_that_cannot_be_one_is_refused(hostname: str, job_id: str, why: str) -> None:
+    """ENV-50."""
+    document = _document()
+    document["specification"]["resources"] = [
+        {"type": "peer", "hostname": hostname.format(id=document["id"]), "jobId": job_id.format(id=document["id"])},
+        {"type": "peer", "hostname": "web", "jobId": "5"},
+    ]
+    with pytest.raises(ConversionRefused, match=why):
+        _spec(document)
 
 
 def test_a_process_gets_the_providers_own_paths_and_no_image() -> None:
