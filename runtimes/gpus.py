@@ -32,6 +32,14 @@ NONE = "-1"
 """An index that no device has: hides all of them, where an empty value may count as no value at all."""
 
 
+def count(dev: Path = DEV) -> int:
+    """Devices of this machine, of the vendor that has more of them."""
+    nvidia = sum(1 for name in _names(dev) if _NVIDIA_NODE.fullmatch(name))
+    # A render node may be of any graphics card; only with the compute interface do they count.
+    amd = sum(1 for name in _names(dev / "dri") if _RENDER_NODE.fullmatch(name)) if (dev / "kfd").exists() else 0
+    return max(nvidia, amd)
+
+
 def check(spec: TaskSpec) -> None:
     """Exactly the devices that were promised. Raises `errors.InvalidTask`."""
     if spec.gpu_count != len(set(spec.gpu_ids)):

@@ -1,4 +1,4 @@
-"""`ucloud-ray products`, `utilization` and `nodes`: what can be used, and how much of it is in use."""
+"""`ucloud-ray products` and `utilization`: what can be used, and how much of it is in use."""
 
 from __future__ import annotations
 
@@ -87,36 +87,6 @@ def show_categories(categories: Mapping[str, Mapping[str, Any]]) -> None:
         for name, now in categories.items()
     ]
     output.show_table(columns, rows, "no categories")
-
-
-def nodes(
-    as_json: options.AsJson = False, config: options.Config = None, data: options.Data = options.DEFAULT_DATA
-) -> None:
-    """List the machines of the cluster, what can run on them, and what is wrong with them.
-
-    \b
-    Example:
-      ucloud-ray nodes
-    """
-    found = operator_api.status(config, data).get("nodes") or []
-    if as_json:
-        output.show_json(found)
-    else:
-        show_nodes(found)
-
-
-def show_nodes(found: Sequence[Mapping[str, Any]]) -> None:
-    rows = [
-        (
-            node["host"],
-            node["address"],
-            "alive" if node["alive"] else "away",
-            ", ".join(node["backends"]) or "nothing",
-            "; ".join(f"{topic}: {problem}" for topic, problem in node["problems"].items()) or "-",
-        )
-        for node in found
-    ]
-    output.show_table(("NODE", "ADDRESS", "STATE", "RUNS", "PROBLEMS"), rows, "no nodes")
 
 
 def _number(value: float) -> str:

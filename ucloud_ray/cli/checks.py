@@ -17,6 +17,7 @@ from typing import Any
 from ucloud_ray.cli import ports
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.config_tree import ConfigError
+from ucloud_ray.settings import Settings
 
 MIN_DISK_BYTES = 2_000_000_000
 MIN_PYTHON = (3, 11)
@@ -90,8 +91,25 @@ def _configuration(config: Path | None) -> Iterator[Check]:
         yield Check("configuration", False, str(error))
         return
     yield Check("configuration", True, str(file) if file else "none: the embedded defaults of `up` are used")
+    yield from _products(settings)
     if settings.core.public_key:
         yield _public_key(settings.core.public_key)
+
+
+def _products(settings: Settings) -> Iterator[Check]:
+    """SCH-3. Another machine of the cluster may have room for what does not fit here."""
+    import socket
+
+    from ucloud_ray.cli import node_offer
+
+    sold = node_offer.offers(settings, socket.gethostname(), node_offer.hardware_here())
+    for product in settings.products:
+        here = sold.get(product.category)
+        cpu = product.cpu * (1 if product.gpu else product.fraction)
+        if here and not (cpu <= here.cpu and product.memory_in_gigs <= here.memory_in_gigs and product.gpu <= here.gpu):
+            words = f"{product.name} does not fit this machine, which sells {here.cpu:g} cores, "
+            words += f"{here.memory_in_gigs:.4g} GB and {here.gpu} GPUs of {product.category}"
+            yield Check("products", None, words, "nodes[].capacity says what it sells; it may exceed the hardware")
 
 
 def _public_key(key: str) -> Check:

@@ -181,8 +181,9 @@ def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
 
     (address, port), host, hardware = plan.ray_listen, socket.gethostname(), node_offer.hardware_here()
     resources = node_offer.resources(plan.settings, host, hardware)
-    labels = node_offer.labels(plan.settings, host, hardware)
-    command = ray_head_command(plan.data, host, resources, labels, port, address)
+    labels = node_offer.labels(plan.settings, host, hardware) | node_offer.visible_gpus(os.environ)
+    gpus = node_offer.gpus(plan.settings, host, hardware)
+    command = ray_head_command(plan.data, host, resources, labels, port, address, gpus)
     # Ray would wait 30 s for its work to move to other machines before it ends; there are none.
     at_once = environment | {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
     return [parts.PartSpec("ray", command, at_once, lambda: ports.is_open(address, port), stop_seconds=20.0)]

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ucloud_ray.cli import durations, options, output
+from ucloud_ray.cli import durations, options, output, usage
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import UsageMistake
+from ucloud_ray.cli.queue import queue, reasons
 
 app = typer.Typer(no_args_is_help=True, help="List, show, follow and stop jobs.", rich_markup_mode=None)
 
@@ -40,11 +41,12 @@ def list_jobs(
     """
     with connect(host, token, project, data) as api:
         jobs = api.jobs({"filterState": _state(state)} if state else {}, limit)
+    waiting = {} if as_json else reasons(host, data)
     if as_json:
         output.show_json(jobs)
     else:
         columns = ("ID", "STATE", "APPLICATION", "PRODUCT", "NODES", "CREATED", "STATUS")
-        output.show_table(columns, [_row(job) for job in jobs], "no jobs")
+        output.show_table(columns, [_row(job, waiting) for job in jobs], "no jobs")
 
 
 @app.command("show")
@@ -56,7 +58,7 @@ def show_job(
     project: options.Project = None,
     data: options.Data = options.DEFAULT_DATA,
 ) -> None:
-    """Show one job with everything that was told about it.
+    """Show one job with everything that was told about it, and what its nodes use at the moment.
 
     \b
     Example:
@@ -64,10 +66,11 @@ def show_job(
     """
     with connect(host, token, project, data) as api:
         job = api.job(job_id)
+        used = api.usage(job_id) if job["status"]["state"] in ("RUNNING", "CANCELING") else []
     if as_json:
-        output.show_json(job)
+        output.show_json({**job, "usage": used} if used else job)
         return
-    output.show_pairs(_facts(job))
+    output.show_pairs([*_facts(job), *usage.pairs(used)])
     for update in job.get("updates") or []:
         text = f"{_clock(update.get('timestamp'))}  {output.state_text(update.get('state') or '')}"
         typer.echo(f"  {text} {update.get('status') or ''}".rstrip())
@@ -77,6 +80,11 @@ def show_job(
 def show_logs(
     job_id: JobId,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+    rank: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only this node, counted from 0.")] = None,
+    stream: Annotated[str | None, typer.Option(metavar="NAME", help="Only stdout, or only stderr.")] = None,
+    tail: Annotated[int | None, typer.Option(metavar="N", min=0, help="Only the last N lines of each stream.")] = None,
+    since_offset: Annotated[int | None, typer.Option(metavar="BYTES", min=0, help="Only what is behind it.")] = None,
+    as_json: options.AsJson = False,
     host: options.Host = None,
     token: options.Token = None,
     project: options.Project = None,
@@ -84,22 +92,25 @@ def show_logs(
 ) -> None:
     """Print a job's output; with -f its states too, live, ending as the job ends.
 
+    With --json one object for each part, with the byte offset that the next call goes on from.
+
     \b
     Examples:
       ucloud-ray jobs logs 48920 > output.txt
-      ucloud-ray jobs logs -f 48920
+      ucloud-ray jobs logs -f --tail 10 48920
+      ucloud-ray jobs logs --rank 1 --stream stderr --since-offset 1200 --json 48920
     """
-    from ucloud_ray.cli.follow import Follower, OutputSeen
-    from ucloud_ray.cli.run import follow_to_the_end
-    from ucloud_ray.cli.screen import Screen
+    from ucloud_ray.cli import logs
+    from ucloud_ray.cli.log_parts import STREAMS, Chosen
 
+    if stream not in (None, *STREAMS):
+        raise UsageMistake(f"there is no stream '{stream}'", "choose stdout or stderr")
+    if follow and as_json:
+        raise UsageMistake("--follow and --json exclude each other", "ask again with --since-offset instead")
+    if tail is not None and since_offset is not None:
+        raise UsageMistake("--tail and --since-offset exclude each other", "leave one of them out")
     with connect(host, token, project, data) as api:
-        if follow:
-            follow_to_the_end(api, job_id, as_json=False)
-        screen = Screen()
-        for seen in Follower(api, job_id).so_far():
-            if isinstance(seen, OutputSeen):
-                screen.show(seen)
+        logs.show(api, job_id, Chosen(rank, stream, tail, since_offset), follow, as_json)
 
 
 @app.command("stop")
@@ -144,6 +155,9 @@ def extend_job(
     _done(as_json, [job_id], f"has {by} more")
 
 
+app.command("queue")(queue)
+
+
 # ------------------------------------------------------------------------------------------------- presentation
 
 
@@ -154,7 +168,7 @@ def _state(text: str) -> str:
     return state
 
 
-def _row(job: Mapping[str, Any]) -> tuple[object, ...]:
+def _row(job: Mapping[str, Any], waiting: Mapping[str, str]) -> tuple[object, ...]:
     specification = job["specification"]
     application = specification["application"]
     return (
@@ -164,7 +178,7 @@ def _row(job: Mapping[str, Any]) -> tuple[object, ...]:
         specification["product"]["id"],
         specification.get("replicas", 1),
         _clock(job.get("createdAt")),
-        _last_words(job),
+        _why(job, waiting) or _last_words(job),
     )
 
 
@@ -191,6 +205,14 @@ def _time_left(status: Mapping[str, Any]) -> str | None:
     if not expires or status["state"] != "RUNNING":
         return None
     return durations.show(int(expires - time.time() * 1000))
+
+
+def _why(job: Mapping[str, Any], waiting: Mapping[str, str]) -> str | None:
+    """Why it waits, if it does: as of now where the provider is on this machine, else as it was told last."""
+    if job["status"]["state"] != "IN_QUEUE":
+        return None
+    told = _last_words(job)
+    return waiting.get(job["id"]) or (told if told.startswith("Waiting for room") else None)
 
 
 def _last_words(job: Mapping[str, Any]) -> str:

@@ -60,7 +60,9 @@ def _keep_joined(settings: Settings, head: str, host: str, address: str, state_d
 
     hardware = node_offer.hardware_here()
     resources, labels = node_offer.resources(settings, host, hardware), node_offer.labels(settings, host, hardware)
-    command = ray_node_command(head, state_dir, host, resources, labels, address)
+    labels |= node_offer.visible_gpus(os.environ)
+    gpus = node_offer.gpus(settings, host, hardware)
+    command = ray_node_command(head, state_dir, host, resources, labels, address, gpus)
     # Its stack traces when it is declared dead go to a file of their own.
     logs_dir = state_dir / "logs-of-services"
     logs_dir.mkdir(parents=True, exist_ok=True)

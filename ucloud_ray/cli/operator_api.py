@@ -1,4 +1,4 @@
-"""Asks the provider of this machine what only its operator may know. Called by `status`, `nodes`, `utilization`."""
+"""Asks the provider of this machine what only its operator may know or order. Called by `status`, `nodes`, `jobs`."""
 
 from __future__ import annotations
 
@@ -9,33 +9,46 @@ from ucloud_ray.cli import state_file
 from ucloud_ray.cli.errors import CliError, Refused, Unreachable
 from ucloud_ray.cli.settings_of import read_settings
 
-PATH = "/ucloud-ray/status"
+PATH = "/ucloud-ray"
 TOKEN_FILE = "operator-token"
+SECONDS = 15.0
+ORDER_SECONDS = 130.0
+"""What is ordered may take as long as the machines need for it."""
 
 
 def status(config: Path | None, data: Path) -> dict[str, Any]:
     """The provider's report. Raises `CliError` that says which part is missing."""
+    report: dict[str, Any] = call("GET", "/status", config, data)
+    return report
+
+
+def call(method: str, path: str, config: Path | None, data: Path, body: object = None) -> Any:
+    """Any call of `provider.operator`. Raises `CliError`."""
     url, folder = _provider(config, data)
-    try:
-        token = (folder / TOKEN_FILE).read_text().strip()
-    except FileNotFoundError:
-        raise CliError(f"{folder} belongs to no provider", "run this where the provider runs, or set --data") from None
-    except OSError as error:
-        raise CliError(f"{error.filename} cannot be read ({error.strerror})", "run as the provider's user") from error
-    return ask(url, token)
+    return ask(method, url, path, _token(folder), body)
 
 
-def ask(url: str, token: str) -> dict[str, Any]:
+def ask(method: str, url: str, path: str, token: str, body: object = None) -> Any:
     import httpx
 
+    headers = {"Authorization": f"Bearer {token}"}
+    timeout = SECONDS if method == "GET" else ORDER_SECONDS
     try:
-        answer = httpx.get(f"{url}{PATH}", headers={"Authorization": f"Bearer {token}"}, timeout=15.0)
+        answer = httpx.request(method, f"{url}{PATH}{path}", headers=headers, json=body, timeout=timeout)
     except httpx.HTTPError as error:
         raise Unreachable(f"the provider does not answer at {url}", "start it, or see its log") from error
     if not answer.is_success:
         raise Refused(f"the provider at {url} answered {answer.status_code}: {_why(answer.text)}")
-    report: dict[str, Any] = answer.json()
-    return report
+    return answer.json()
+
+
+def _token(folder: Path) -> str:
+    try:
+        return (folder / TOKEN_FILE).read_text().strip()
+    except FileNotFoundError:
+        raise CliError(f"{folder} belongs to no provider", "run this where the provider runs, or set --data") from None
+    except OSError as error:
+        raise CliError(f"{error.filename} cannot be read ({error.strerror})", "run as the provider's user") from error
 
 
 def _provider(config: Path | None, data: Path) -> tuple[str, Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from ucloud_ray.cli import capacity, durations, operator_api, options, output, state_file
+from ucloud_ray.cli import capacity, durations, nodes, operator_api, options, output, state_file
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import CliError
 
@@ -36,7 +36,7 @@ def status(
         output.show_json({"parts": parts, "provider": report, "products": supported, "problems": problems})
     else:
         _show(parts, report, supported)
-    for problem in problems:
+    for problem in [*problems, *(report.get("problems") or [])]:
         output.say(f"ucloud-ray: {problem}")
     if problems:
         raise typer.Exit(1)
@@ -71,7 +71,7 @@ def _show(parts: list[dict[str, Any]], report: dict[str, Any], supported: list[d
     output.show_table(("PART", "STATE", "PID", "ADDRESS"), rows, "no parts were started here by `ucloud-ray up`")
     if report:
         typer.echo("")
-        capacity.show_nodes(report.get("nodes") or [])
+        nodes.show_nodes(report.get("nodes") or [])
         typer.echo("")
         capacity.show_categories(report.get("categories") or {})
     if supported:

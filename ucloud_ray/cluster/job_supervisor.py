@@ -16,7 +16,8 @@ import structlog
 from ucloud_ray.cluster.factories import BuildSupervisor, Built, ClusterSettings
 from ucloud_ray.cluster.ray_cluster import RayCluster
 from ucloud_ray.control.errors import NotReady
-from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.operation import Operation
+from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, QueueEntry, Utilization
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import JobState
 
@@ -59,8 +60,11 @@ class JobSupervisor:
     @property
     def _requests(self) -> Any:
         if self._built is None:
-            raise NotReady(f"The provider cannot start: {self._problem}" if self._problem else STARTING)
+            raise NotReady(self._why_not())
         return self._built.requests
+
+    def _why_not(self) -> str:
+        return f"The provider cannot start: {self._problem}" if self._problem else STARTING
 
     # The job service, one line each: see `control.service.JobService`.
 
@@ -110,3 +114,24 @@ class JobSupervisor:
     async def status(self) -> Mapping[str, Any]:
         status: Mapping[str, Any] = await self._requests.status()
         return status
+
+    # What the operator may order: see `control.service.OperatorService`.
+
+    async def queue(self) -> list[QueueEntry]:
+        return await self._operation.queue()
+
+    async def drain(self, host: str, message: str) -> int:
+        return await self._operation.drain(host, message)
+
+    async def undrain(self, host: str) -> int:
+        return await self._operation.undrain(host)
+
+    async def leftovers(self, collect: bool) -> list[dict[str, Any]]:
+        return await self._operation.leftovers(collect)
+
+    @property
+    def _operation(self) -> Operation:
+        """Raises `NotReady`."""
+        if self._built is None:
+            raise NotReady(self._why_not())
+        return Operation(self._built.supervisor)

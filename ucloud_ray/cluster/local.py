@@ -42,22 +42,40 @@ def shared_environment() -> dict[str, str]:
 
 
 def ray_head_command(
-    data_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], port: int, address: str = ADDRESS
+    data_dir: Path,
+    host: str,
+    resources: dict[str, float],
+    labels: dict[str, str],
+    port: int,
+    address: str = ADDRESS,
+    gpus: int = 0,
 ) -> list[str]:
     """`ray start --head --block` on this port; every other port is any free one, so that several can run."""
     first = ["--head", f"--port={port}", "--include-dashboard=false", *_ray_client_port(address)]
-    return _ray_start(first, data_dir, host, resources, labels, address)
+    return _ray_start(first, data_dir, host, resources, labels, address, gpus)
 
 
 def ray_node_command(
-    head: str, state_dir: Path, host: str, resources: dict[str, float], labels: dict[str, str], address: str
+    head: str,
+    state_dir: Path,
+    host: str,
+    resources: dict[str, float],
+    labels: dict[str, str],
+    address: str,
+    gpus: int = 0,
 ) -> list[str]:
     """`ray start --block`: join the head at HOST:PORT. `state_dir` is this machine's own folder."""
-    return _ray_start([f"--address={head}"], state_dir / host, host, resources, labels, address)
+    return _ray_start([f"--address={head}"], state_dir / host, host, resources, labels, address, gpus)
 
 
 def _ray_start(
-    first: list[str], folder: Path, host: str, resources: dict[str, float], labels: dict[str, str], address: str
+    first: list[str],
+    folder: Path,
+    host: str,
+    resources: dict[str, float],
+    labels: dict[str, str],
+    address: str,
+    gpus: int,
 ) -> list[str]:
     all_labels = {"ucloud-ray/host": host} | labels
     return [
@@ -68,6 +86,7 @@ def _ray_start(
         f"--node-ip-address={address}",
         f"--temp-dir={_temp_dir(folder)}",
         f"--resources={json.dumps(resources)}",
+        f"--num-gpus={gpus}",
         "--labels=" + ",".join(f"{name}={value}" for name, value in all_labels.items()),
         f"--object-store-memory={OBJECT_STORE_BYTES}",
         f"--dashboard-agent-listen-port={_free_port(address)}",

@@ -13,13 +13,16 @@ from typing import Any
 from ucloud_ray.cluster import calls
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.ports import ClusterUnavailable
-from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, QueueEntry, Utilization
 from ucloud_ray.control.views import WATCH_SECONDS
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import JobState
 
 CALL_SECONDS = 4.0
 """The Core gives up after 5 s (provider-api 1.2)."""
+
+OPERATOR_SECONDS = 120.0
+"""What an operator orders may take as long as the machines need for it."""
 
 PAUSE_SECONDS = 0.2
 
@@ -74,6 +77,22 @@ class ActorService:
     async def status(self) -> Mapping[str, Any]:
         status: Mapping[str, Any] = await self._ask("status")
         return status
+
+    async def queue(self) -> list[QueueEntry]:
+        entries: list[QueueEntry] = await self._ask("queue")
+        return entries
+
+    async def drain(self, host: str, message: str) -> int:
+        told: int = await self._once("drain", OPERATOR_SECONDS, host, message)
+        return told
+
+    async def undrain(self, host: str) -> int:
+        told: int = await self._once("undrain", OPERATOR_SECONDS, host)
+        return told
+
+    async def leftovers(self, collect: bool) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = await self._once("leftovers", OPERATOR_SECONDS, collect)
+        return found
 
     async def _ask(self, method: str, *arguments: Any) -> Any:
         """Until there is an answer or the time is over."""

@@ -117,6 +117,10 @@ class Scheduler:
             return "Waiting to be started again after an attempt that failed"
         return self.news.line(self._line(entry.category).place(entry), entry)
 
+    def in_order(self) -> list[Waiting]:
+        """Everybody who waits, each category in its order."""
+        return sorted(self._waiting.values(), key=lambda entry: (entry.category, entry))
+
     def waiting(self) -> dict[str, int]:
         """Category to the number of jobs in its queue."""
         lengths = {category: len(line) for category, line in self._lines.items()}

@@ -180,6 +180,42 @@ class JobService(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """A job that waits for room."""
+
+    id: JobId
+    category: str
+    place: int
+    """1 for the next of its category."""
+    owner: str
+    product: str
+    replicas: int
+    since: Millis
+    why: str
+    """Place and reason in words, as its user is told them."""
+
+
+class OperatorService(JobService, Protocol):
+    """What the operator of the provider may ask and order beside it."""
+
+    async def queue(self) -> Sequence[QueueEntry]:
+        """Everybody who waits for room, each category in its order."""
+        ...
+
+    async def drain(self, host: str, message: str) -> int:
+        """No new replicas on this machine; how many jobs there were told (SCH-15). Raises `NotFound`."""
+        ...
+
+    async def undrain(self, host: str) -> int:
+        """It takes replicas again; how many jobs there were told. Raises `NotFound`."""
+        ...
+
+    async def leftovers(self, collect: bool) -> Sequence[Mapping[str, Any]]:
+        """Tasks that belong to no job (ENV-59), as plain JSON. `collect`: destroy them at once; those that are gone."""
+        ...
+
+
 class LogFollower(Protocol):
     """Output of a job: what was written, then what is being written, until it is final and the Core knows (LOG-13)."""
 
