@@ -37,6 +37,7 @@ from runtimes.errors import (
     TaskNotFound,
 )
 from runtimes.mounts import pins, sources
+from runtimes.network import nft
 from runtimes.settings import DockerSettings
 from runtimes.types import Mount, TaskSpec
 
@@ -136,6 +137,7 @@ class _Launch:
             attachment.write(self._spec, self._settings)
             with self._mounts_held():
                 return self._start(container["Id"])
+        self._close_names(container["Id"])
         return str(container["Id"])
 
     @contextlib.contextmanager
@@ -156,6 +158,7 @@ class _Launch:
             inherited.require_program(self._client, container, self._spec, self._path)
             files.write(self._state_dir, self._name, self._spec.files)
             self._start_once_free(container)
+            self._close_names(container)
         except RuntimeUnavailable:
             raise
         except (DriverError, OSError):
@@ -175,6 +178,14 @@ class _Launch:
                 if _ADDRESS_TAKEN not in str(error) or time.monotonic() > give_up_at:
                     raise
             time.sleep(_NAME_RETRY_SECONDS)
+
+    def _close_names(self, container: str) -> None:
+        """Also when attaching: whoever started it may have died before this."""
+        if self._spec.address is None:
+            return
+        pid = int(self._client.inspect(container)["State"]["Pid"])
+        if pid:
+            nft.close_docker_names(pid)
 
     def _explain(self, error: Exception) -> DriverError:
         """The same for the user, who knows UCloud paths and images but not this machine's paths."""

@@ -263,6 +263,12 @@ def _task(bed: Bed, site: Site, name: str) -> Task:
     return task
 
 
+def output_of(site: Site, container: str, words: list[str]) -> str:
+    """Both streams of a program in the container, which is given two seconds."""
+    output: bytes = site.api.exec_start(site.api.exec_create(container, ["timeout", "2", *words])["Id"])
+    return output.decode()
+
+
 @contextmanager
 def published(site: Site, port: int) -> Iterator[str]:
     """A container of the operator's on a network of its own, with a port of the machine; the name it answers with."""

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.network_bed import OTHER, SERVED, Bed, from_host, published
+from runtimes.network.names import Names
+from tests.support.network_bed import NAME, OTHER, SERVED, Bed, from_host, output_of, published
 
 METADATA = "169.254.169.254"
 PROVIDER, RAY, POSTGRES, DOCKER = 8889, 6380, 5432, 2375
@@ -105,14 +106,16 @@ def test_a_port_that_the_machine_hands_on_to_another_container_is_a_port_of_the_
         assert doors.tasks["a1"].reach(target) == {}
 
 
-def test_docker_names_no_other_task(doors: Bed) -> None:
-    """The task's own files decide; Docker's name server is in neither of them."""
-    task = doors.tasks["a1"]
-    assert doors.a.api.exec_start(doors.a.api.exec_create("a1", ["cat", "/etc/hosts"])["Id"]).decode() == (
-        f"127.0.0.1\tlocalhost\n{task.address}\thost-a1\n"
-    )
-    resolver = doors.a.api.exec_start(doors.a.api.exec_create("a1", ["cat", "/etc/resolv.conf"])["Id"]).decode()
-    assert "127.0.0.11" not in resolver
+def test_nobody_tells_a_task_the_names_of_others(doors: Bed) -> None:
+    """Docker has a name server in every container of a bridge, which knows them all. One that is not ours shows it."""
+    doors.apply()
+    asked = ["nslookup", "a2", "127.0.0.11"]
+    with published(doors.a, 8088) as stranger:
+        doors.a.api.connect_container_to_network(stranger, Names(NAME).docker, ipv4_address="10.83.1.200")
+        assert doors.tasks["a2"].address in output_of(doors.a, stranger, asked)
+        doors.a.api.disconnect_container_from_network(stranger, Names(NAME).docker, force=True)
+    assert doors.tasks["a2"].address not in output_of(doors.a, "a1", asked)
+    assert "127.0.0.11" not in output_of(doors.a, "a1", ["cat", "/etc/resolv.conf"])
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from runtimes.network.plan import Neighbour, NetworkPlan
 from tests.support import dockerd, hosts, images
 from tests.support.hosts import Host
 from tests.support.network_agent import NetworkAgent, Refused
-from tests.support.network_bed import NAME, SERVED, Bed, both_ways
+from tests.support.network_bed import NAME, SERVED, Bed, both_ways, output_of
 
 PAIRS = (("a1", "a2"), ("a2", "b1"))
 OURS = Names(NAME)
@@ -37,6 +37,8 @@ def test_everything_stays_in_force_without_agents_and_after_a_crash_of_docker(be
         assert set(bed.tasks["b1"].reach(outside)) == {outside}
     for site in bed.sites:
         assert site.agent.recall(NAME) == bed.plan(site, PAIRS).digest
+    answer = output_of(bed.a, "a1", ["nslookup", "a2", "127.0.0.11"])
+    assert bed.tasks["a2"].address not in answer, "Docker's name server is open again"
 
 
 @pytest.mark.parametrize(
