@@ -13,6 +13,7 @@ import docker
 import docker.errors
 
 TINY = "ucloud-ray-test/tiny"
+BASH = "ucloud-ray-test/bash"
 BATCH = "dreg.cloud.sdu.dk/batch/batch:1.0.0"
 """What the mission document's application names."""
 
@@ -38,6 +39,25 @@ def tiny_image(
     return reference
 
 
+def bash_image(client: docker.APIClient) -> str:
+    """The same with a bash, this machine's own; its reference."""
+    reference = f"{BASH}:1"
+    try:
+        client.inspect_image(reference)
+    except docker.errors.ImageNotFound:
+        client.import_image_from_data(_root_file_system({}, _with_libraries("bash")), repository=BASH, tag="1")
+    return reference
+
+
+def _with_libraries(program: str) -> dict[str, Path]:
+    """Where it and the libraries that it is linked with belong, and where they are."""
+    path = shutil.which(program)
+    assert path is not None
+    listed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout.split()
+    libraries = [Path(word) for word in listed if word.startswith("/")]
+    return {f"bin/{program}": Path(path), **{str(library).lstrip("/"): library for library in libraries}}
+
+
 def batch_image(url: str) -> str:
     """The image of the demo on that daemon, made by the demo's own script; its reference."""
     script = Path(__file__).parents[2] / "scripts/demo-image/build"
@@ -45,7 +65,8 @@ def batch_image(url: str) -> str:
     return BATCH
 
 
-def _root_file_system(files: Mapping[str, str]) -> bytes:
+def _root_file_system(files: Mapping[str, str], programs: Mapping[str, Path] | None = None) -> bytes:
+    """Both by their name in the image: the content of a file, a program of this machine."""
     busybox = shutil.which("busybox")
     assert busybox is not None
     buffer = io.BytesIO()
@@ -54,8 +75,11 @@ def _root_file_system(files: Mapping[str, str]) -> bytes:
             tar.addfile(_entry(folder, tarfile.DIRTYPE, mode))
         program = Path(busybox).read_bytes()
         tar.addfile(_entry("bin/busybox", tarfile.REGTYPE, 0o755, size=len(program)), io.BytesIO(program))
-        for name, content in files.items():
-            tar.addfile(_entry(name, tarfile.REGTYPE, 0o644, size=len(content.encode())), io.BytesIO(content.encode()))
+        for name, text in files.items():
+            tar.addfile(_entry(name, tarfile.REGTYPE, 0o644, size=len(text.encode())), io.BytesIO(text.encode()))
+        for name, file in (programs or {}).items():
+            content = file.read_bytes()
+            tar.addfile(_entry(name, tarfile.REGTYPE, 0o755, size=len(content)), io.BytesIO(content))
         for applet in _applets(busybox):
             tar.addfile(_entry(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox"))
     return buffer.getvalue()

@@ -11,6 +11,7 @@ import docker
 import docker.errors
 import pytest
 
+from runtimes.mounts import pins
 from runtimes.settings import DockerSettings, RuntimeSettings
 from runtimes.types import TaskSpec
 from tests.contract.driver.kits import PROVIDER, DriverKit
@@ -59,6 +60,8 @@ class DockerKit(DriverKit):
             for name in self._containers():
                 with contextlib.suppress(docker.errors.APIError):
                     self.api.remove_container(name, force=True, v=True)
+        for name in self._names:
+            pins.release(self.settings.docker.state_dir / name)
 
     def _containers(self) -> list[str]:
         """Those of this test: other tests may use the daemon at the same time."""
