@@ -52,6 +52,14 @@ class Api:
         job: dict[str, Any] = self.get("/api/jobs/retrieve", {"id": job_id, **flags})
         return job
 
+    def usage(self, job_id: str) -> list[dict[str, Any]]:
+        """What each rank uses, of our own orchestrator; nothing of one that does not tell."""
+        try:
+            ranks: list[dict[str, Any]] = self.get(f"/api/jobs/{job_id}/usage", {}).get("ranks") or []
+        except Refused:
+            return []
+        return ranks
+
     def jobs(self, filters: Mapping[str, str], at_most: int) -> list[dict[str, Any]]:
         """Newest first."""
         found: list[dict[str, Any]] = []
@@ -123,7 +131,8 @@ def _checked(response: httpx.Response, host: str) -> Json:
             401,
         )
     if not response.is_success:
-        raise Refused(_why(response), status=response.status_code)
+        body = _json(response)
+        raise Refused(_why(response, body), status=response.status_code, body=body)
     if not response.content:
         return {}
     try:
@@ -132,9 +141,13 @@ def _checked(response: httpx.Response, host: str) -> Json:
         raise Unreachable(f"{host} does not answer like UCloud/Core", "correct --host") from error
 
 
-def _why(response: httpx.Response) -> str:
+def _json(response: httpx.Response) -> Json:
     try:
-        why = response.json().get("why")
-    except (ValueError, AttributeError):
-        why = None
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _why(response: httpx.Response, body: Json) -> str:
+    why = body.get("why") if isinstance(body, dict) else None
     return str(why) if why else f"the server answered {response.status_code} {response.reason_phrase}"

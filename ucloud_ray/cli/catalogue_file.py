@@ -1,43 +1,81 @@
-"""Splits a YAML file into the tools and applications it holds, tools first because applications name them."""
+"""Reads a file for the catalogue and tells what is wrong with it, as compilers do: `FILE:LINE:COLUMN: what; remedy`.
+
+Called by `apps add`. What is said of a file here and what the orchestrator says of it have one source, `appfile`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
 
-import yaml
+from ucloud_ray.appfile.content import Document
+from ucloud_ray.appfile.reading import read
+from ucloud_ray.cli.errors import CliError, Refused, UsageMistake
 
-from ucloud_ray.cli.errors import CliError
-
-PATHS = {"tool": "/api/hpc/tools", "application": "/api/hpc/apps"}
+_PATHS = {"tool": "/api/hpc/tools", "application": "/api/hpc/apps"}
+_CHECK = "/api/hpc/apps/check"
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    kind: str
-    """`tool` or `application`, the first key of UCloud's YAML."""
-    name: str
-    """`NAME@VERSION`."""
-    text: str
+class Explained:
+    """One mistake, as it is shown."""
 
-    @property
-    def path(self) -> str:
-        return PATHS[self.kind]
+    line: int
+    column: int
+    message: str
+    remedy: str
+
+    def shown(self, file: str) -> str:
+        return f"{file}:{self.line}:{self.column}: {self.message}; {self.remedy}"
+
+    def to_json(self, file: str) -> dict[str, Any]:
+        place = {"file": file, "line": self.line, "column": self.column}
+        return {**place, "message": self.message, "remedy": self.remedy}
 
 
-def documents(text: str, file: str) -> list[Document]:
-    """Raises `CliError` that names the document which is neither."""
+class Mistaken(UsageMistake):
+    """The file cannot be used; nothing of it was added."""
+
+    def __init__(self, file: str, mistakes: Sequence[Explained]) -> None:
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"{file} has {count}; nothing was added")
+        self.file, self.mistakes = file, mistakes
+
+
+def load(file: Path) -> tuple[str, list[Document]]:
+    """The text and its documents. Raises `Mistaken`, or `CliError` if it cannot be read."""
     try:
-        found = [_document(node, number, file) for number, node in enumerate(yaml.safe_load_all(text), 1) if node]
-    except yaml.YAMLError as error:
-        raise CliError(f"{file} is not valid YAML", " ".join(str(error).split())) from error
-    if not found:
-        raise CliError(f"{file} holds no document", "write a tool and an application into it")
-    return sorted(found, key=lambda document: list(PATHS).index(document.kind))
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise CliError(f"{file} cannot be read ({reason})", "name a YAML file of tools and applications") from error
+    reading = read(text)
+    if reading.mistakes:
+        raise Mistaken(str(file), explained(mistake.to_json() for mistake in reading.mistakes))
+    return text, reading.documents
 
 
-def _document(node: object, number: int, file: str) -> Document:
-    kind = next((kind for kind in PATHS if isinstance(node, dict) and kind in node), None)
-    if kind is None or not isinstance(node, dict):
-        raise CliError(f"document {number} of {file} is neither a tool nor an application", "start it with `tool: v1`")
-    name = f"{node.get('name', '?')}@{node.get('version', '?')}"
-    return Document(kind, name, yaml.safe_dump(node, sort_keys=False, allow_unicode=True))
+def explained(mistakes: Iterable[Mapping[str, Any]]) -> list[Explained]:
+    return [Explained(int(m["line"]), int(m["column"]), str(m["message"]), str(m["remedy"])) for m in mistakes]
+
+
+def path_of(documents: Sequence[Document], *, check: bool) -> str:
+    """Where the file is sent to. UCloud/Core has one address for each kind and takes one document at a time; the
+    orchestrator takes whole files."""
+    if check:
+        return _CHECK
+    return _PATHS[documents[0].kind] if len(documents) == 1 else _PATHS["application"]
+
+
+def raise_mistakes(refused: Refused, file: str) -> NoReturn:
+    """Raises `Mistaken` if the server explained the mistakes of the file, else what it was."""
+    mistakes = refused.body.get("mistakes") if isinstance(refused.body, dict) else None
+    if not isinstance(mistakes, list):
+        raise refused
+    try:
+        found = explained(mistakes)
+    except (KeyError, TypeError, ValueError):
+        raise refused from None
+    raise Mistaken(file, found) from refused

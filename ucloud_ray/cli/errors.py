@@ -28,9 +28,11 @@ class Unreachable(CliError):
 
 
 class Refused(CliError):
-    def __init__(self, message: str, remedy: str = "", status: int = 400) -> None:
+    def __init__(self, message: str, remedy: str = "", status: int = 400, body: object = None) -> None:
         super().__init__(message, remedy)
         self.status = status
+        self.body = body
+        """What was answered, if it was JSON."""
 
 
 class NotLoggedIn(Refused):

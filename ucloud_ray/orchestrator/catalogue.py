@@ -6,17 +6,18 @@ The JSON of an application is made once, when it is added; jobs and pages carry 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Table, insert, select
 
+from ucloud_ray.appfile.content import ApplicationDocument, Document, ToolDocument
+from ucloud_ray.appfile.reading import existing, missing_tools, read
 from ucloud_ray.db import Database
-from ucloud_ray.orchestrator.document import ApplicationDocument, ToolDocument, parse_document
-from ucloud_ray.orchestrator.errors import BadRequest, NotFound
+from ucloud_ray.orchestrator.errors import BadDocument, NotFound
 from ucloud_ray.orchestrator.tables import applications, tools
 from ucloud_ray.wire.applications import Application
 from ucloud_ray.wire.common import NameAndVersion
@@ -54,13 +55,15 @@ class Catalogue:
         self._entries: dict[Key, CatalogueEntry] = {}
 
     async def load(self, seeds: Iterable[Path]) -> None:
-        """Reads what is stored, then adds seeds that are not there. Raises `BadRequest` for a seed that is wrong."""
+        """Reads what is stored, then adds seeds that are not there. Raises `BadDocument` for a seed that is wrong."""
         stored_tools, stored_applications = await self._database.read(_everything)
         self._tools = {key: orjson.loads(document) for key, document in stored_tools}
         for key, document, created_at in stored_applications:
-            self._entries[key] = self._entry(orjson.loads(document), created_at)
-        for seed in await asyncio.to_thread(_read_documents, seeds):
-            await self._seed(seed)
+            self._entries[key] = _entry(orjson.loads(document), created_at, self._tools)
+        for path in seeds:
+            documents = read_documents(await asyncio.to_thread(path.read_text))
+            new = [document for document in documents if not self._has(document)]
+            await self._add(new, SEED_OWNER, SEED_TIME)
 
     def find(self, name: str, version: str) -> CatalogueEntry | None:
         return self._entries.get((name, version))
@@ -84,63 +87,88 @@ class Catalogue:
             "items": [_summary(newest[name]) for name in names],
         }
 
-    async def add(self, document: ToolDocument | ApplicationDocument, owner: str) -> None:
-        """A new version. A tool or application that exists is never changed: jobs refer to it."""
-        await self._add(document, owner, self._now())
+    def check(self, documents: Iterable[Document]) -> None:
+        """Raises `BadDocument` for a tool that is nowhere, and for what exists: jobs refer to it, it never changes."""
+        documents = list(documents)
+        unknown = missing_tools(documents, lambda name, version: (name, version) in self._tools)
+        if mistakes := sorted([*unknown, *existing(documents, self._has)]):
+            raise BadDocument(mistakes)
 
-    async def _add(self, document: ToolDocument | ApplicationDocument, owner: str, now: int) -> None:
-        if isinstance(document, ToolDocument):
-            await self._add_tool(document, owner, now)
-        else:
-            await self._add_application(document, now)
+    async def add(self, documents: Iterable[Document], owner: str) -> None:
+        """New versions, all of them or none. Raises `BadDocument`."""
+        documents = list(documents)
+        self.check(documents)
+        await self._add(documents, owner, self._now())
 
-    async def _seed(self, document: ToolDocument | ApplicationDocument) -> None:
+    def _has(self, document: Document) -> bool:
         key = (document.key.name, document.key.version)
-        if key not in (self._tools if isinstance(document, ToolDocument) else self._entries):
-            await self._add(document, SEED_OWNER, SEED_TIME)
+        return key in (self._tools if isinstance(document, ToolDocument) else self._entries)
 
-    async def _add_tool(self, document: ToolDocument, owner: str, now: int) -> None:
-        key = (document.key.name, document.key.version)
-        _refuse_existing("tool", key, self._tools)
-        tool = {"owner": owner, "createdAt": now, "modifiedAt": now, "description": document.description}
-        row = {"name": key[0], "version": key[1], "document": orjson.dumps(tool)}
-        await self._database.write(lambda connection: connection.execute(insert(tools).values(row)))
-        self._tools[key] = tool
-
-    async def _add_application(self, document: ApplicationDocument, now: int) -> None:
-        key = (document.key.name, document.key.version)
-        _refuse_existing("application", key, self._entries)
-        content = {
-            "metadata": document.metadata,
-            "invocation": {"tool": document.tool.model_dump(), **document.invocation},
-            "tags": document.tags,
-        }
-        entry = self._entry(content, now)
-        row = _application_row(key, document.tool, content, now)
-        await self._database.write(lambda connection: connection.execute(insert(applications).values(row)))
-        self._entries[key] = entry
-
-    def _entry(self, content: dict[str, Any], created_at: int) -> CatalogueEntry:
-        reference = content["invocation"]["tool"]
-        tool = self._tools.get((reference["name"], reference["version"]))
-        if tool is None:
-            raise BadRequest(f"The tool {reference['name']} {reference['version']} is not known; add it first.")
-        shown = {
-            "metadata": content["metadata"],
-            "invocation": {**content["invocation"], "tool": {**reference, "tool": tool}},
-        }
-        return CatalogueEntry(
-            parsed=Application.model_validate(shown),
-            metadata=content["metadata"],
-            tags=content["tags"],
-            created_at=created_at,
-            json=orjson.Fragment(orjson.dumps(shown)),
-            detail=orjson.Fragment(orjson.dumps({**shown, "favorite": False, "tags": content["tags"]})),
-        )
+    async def _add(self, documents: Iterable[Document], owner: str, now: int) -> None:
+        """Tools stand before the applications that need them."""
+        new_tools: dict[Key, dict[str, Any]] = {}
+        new_entries: dict[Key, CatalogueEntry] = {}
+        rows: list[tuple[Table, dict[str, Any]]] = []
+        for document in documents:
+            key = (document.key.name, document.key.version)
+            if isinstance(document, ToolDocument):
+                new_tools[key] = _tool(document, owner, now)
+                rows.append((tools, _tool_row(key, new_tools[key])))
+            else:
+                content = _content(document)
+                new_entries[key] = _entry(content, now, self._tools | new_tools)
+                rows.append((applications, _application_row(key, document.tool, content, now)))
+        await self._database.write(lambda connection: _insert(connection, rows))
+        self._tools |= new_tools
+        self._entries |= new_entries
 
 
-def _read_documents(paths: Iterable[Path]) -> list[ToolDocument | ApplicationDocument]:
-    return [parse_document(path.read_text()) for path in paths]
+def read_documents(text: str) -> list[Document]:
+    """The tools and applications of a file. Raises `BadDocument` with everything that is wrong with it."""
+    reading = read(text)
+    if reading.mistakes:
+        raise BadDocument(reading.mistakes)
+    return reading.documents
+
+
+def _entry(content: dict[str, Any], created_at: int, known: Mapping[Key, dict[str, Any]]) -> CatalogueEntry:
+    reference = content["invocation"]["tool"]
+    shown = {
+        "metadata": content["metadata"],
+        "invocation": {
+            **content["invocation"],
+            "tool": {**reference, "tool": known[reference["name"], reference["version"]]},
+        },
+    }
+    return CatalogueEntry(
+        parsed=Application.model_validate(shown),
+        metadata=content["metadata"],
+        tags=content["tags"],
+        created_at=created_at,
+        json=orjson.Fragment(orjson.dumps(shown)),
+        detail=orjson.Fragment(orjson.dumps({**shown, "favorite": False, "tags": content["tags"]})),
+    )
+
+
+def _tool(document: ToolDocument, owner: str, now: int) -> dict[str, Any]:
+    return {"owner": owner, "createdAt": now, "modifiedAt": now, "description": document.description}
+
+
+def _content(document: ApplicationDocument) -> dict[str, Any]:
+    return {
+        "metadata": document.metadata,
+        "invocation": {"tool": document.tool.model_dump(), **document.invocation},
+        "tags": document.tags,
+    }
+
+
+def _insert(connection: Connection, rows: Iterable[tuple[Table, dict[str, Any]]]) -> None:
+    for table, row in rows:
+        connection.execute(insert(table).values(row))
+
+
+def _tool_row(key: Key, tool: dict[str, Any]) -> dict[str, Any]:
+    return {"name": key[0], "version": key[1], "document": orjson.dumps(tool)}
 
 
 def _everything(connection: Connection) -> tuple[list[tuple[Key, bytes]], list[tuple[Key, bytes, int]]]:
@@ -165,8 +193,3 @@ def _application_row(key: Key, tool: NameAndVersion, content: dict[str, Any], no
 
 def _summary(entry: CatalogueEntry) -> dict[str, Any]:
     return {"metadata": entry.metadata, "favorite": False, "tags": entry.tags}
-
-
-def _refuse_existing(kind: str, key: Key, existing: Iterable[Key]) -> None:
-    if key in existing:
-        raise BadRequest(f"The {kind} {key[0]} exists in version {key[1]}; give the document a new version.")

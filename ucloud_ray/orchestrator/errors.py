@@ -2,6 +2,7 @@
 
     ApiError                status, why, error_code
     ├── BadRequest          400
+    │   └── BadDocument     400   with every mistake of a file for the catalogue
     ├── Unauthorized        401
     ├── Forbidden           403
     ├── NotFound            404   also for "not permitted": the two are not told apart (end-user-api 1.4)
@@ -14,7 +15,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+from ucloud_ray.appfile.mistakes import Mistake
 
 
 class ApiError(Exception):
@@ -32,6 +36,19 @@ class ApiError(Exception):
 
 class BadRequest(ApiError):
     status = 400
+
+
+class BadDocument(BadRequest):
+    """Tools and applications with mistakes; all of them are told."""
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        places = [f"line {one.place.line}, column {one.place.column}: {one.text}" for one in mistakes]
+        super().__init__("\n".join(places))
+        self.args = (mistakes,)
+        self.mistakes = mistakes
+
+    def body(self) -> dict[str, Any]:
+        return {**super().body(), "mistakes": [mistake.to_json() for mistake in self.mistakes]}
 
 
 class Unauthorized(ApiError):

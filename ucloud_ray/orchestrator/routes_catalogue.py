@@ -6,8 +6,9 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
+from ucloud_ray.appfile.content import Document
 from ucloud_ray.orchestrator import job_query
-from ucloud_ray.orchestrator.document import parse_document
+from ucloud_ray.orchestrator.catalogue import read_documents
 from ucloud_ray.orchestrator.errors import BadRequest
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, read_body
@@ -35,7 +36,21 @@ async def find_application(request: Request) -> Response:
 @router.put("/hpc/apps")
 @router.post("/hpc/apps/upload")
 async def upload(request: Request) -> Response:
-    """A YAML document as body. The document itself says what it is; administrators only."""
+    """YAML as body; its documents say themselves what they are. All of them are added, or none. Administrators only."""
+    orchestrator, user, documents = await _documents(request)
+    await orchestrator.catalogue.add(documents, user)
+    return answer({"added": _names(documents)})
+
+
+@router.put("/hpc/apps/check")
+async def check(request: Request) -> Response:
+    """The same without adding anything. UCloud/Core has no such call."""
+    orchestrator, _, documents = await _documents(request)
+    orchestrator.catalogue.check(documents)
+    return answer({"added": [], "checked": _names(documents)})
+
+
+async def _documents(request: Request) -> tuple[Orchestrator, str, list[Document]]:
     orchestrator: Orchestrator = request.app.state.orchestrator
     user = orchestrator.gate.admin(bearer(request))
     body = await read_body(request, orchestrator.settings.max_body_bytes)
@@ -44,9 +59,11 @@ async def upload(request: Request) -> Response:
     except UnicodeDecodeError as error:
         raise BadRequest("The document is not UTF-8 text.") from error
     # Reading a large document takes seconds; jobs must not wait for it.
-    document = await asyncio.to_thread(parse_document, text)
-    await orchestrator.catalogue.add(document, user.name)
-    return answer({})
+    return orchestrator, user.name, await asyncio.to_thread(read_documents, text)
+
+
+def _names(documents: list[Document]) -> list[dict[str, str]]:
+    return [{"kind": d.kind, "name": d.key.name, "version": d.key.version} for d in documents]
 
 
 @router.get("/products/browse")

@@ -56,6 +56,8 @@ class FakeCore:
     usage: list[dict[str, Any]] | None = None
     refuse: tuple[int, Any] | None = None
     """Status and body of every answer from now on."""
+    added: list[dict[str, str]] | None = None
+    """What it says of a file for the catalogue; None: it takes one document at a time, as UCloud/Core."""
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
     """Method, path, body."""
     authorization: str | None = None
@@ -102,6 +104,8 @@ class FakeCore:
                 return httpx.Response(200, json={"ranks": self.usage})
             case "POST", "/api/jobs":
                 return httpx.Response(200, json={"responses": [{"id": "48920"}]})
+            case "PUT", "/api/hpc/apps" if self.added is not None:
+                return httpx.Response(200, json={"added": self.added})
             case (("POST" | "PUT"), _):
                 return httpx.Response(200, json={"responses": [{} for _ in body["items"]] if "items" in body else []})
         return httpx.Response(404, json={"why": "no such call"})

@@ -130,20 +130,6 @@ def test_an_unknown_state_is_refused_before_anything_is_asked(cli: Cli, core: Fa
     assert "SUCCESS" in outcome.err
 
 
-def test_apps_add_sends_tools_before_applications(cli: Cli, core: FakeCore, tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("application: v1\nname: a\nversion: 1\n---\ntool: v1\nname: t\nversion: 2\n")
-    outcome = cli("apps", "add", "a.yaml")
-    assert (outcome.status, outcome.err) == (0, "added tool t@2\nadded application a@1\n")
-    assert [path for path, _ in core.changes()] == ["/api/hpc/tools", "/api/hpc/apps"]
-
-
-@pytest.mark.parametrize("text", ["a: [", "- 1", "name: x", ""])
-def test_apps_add_refuses_what_is_no_catalogue_file(cli: Cli, core: FakeCore, tmp_path: Path, text: str) -> None:
-    (tmp_path / "a.yaml").write_text(text)
-    outcome = cli("apps", "add", "a.yaml")
-    assert (outcome.status, core.asked, len(outcome.err.splitlines())) == (1, [], 1)
-
-
 def test_an_expired_token_says_how_to_get_a_new_one(cli: Cli, core: FakeCore) -> None:
     core.refuse = (401, {"why": "expired"})
     outcome = cli("jobs", "list")

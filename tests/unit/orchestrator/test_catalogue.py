@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.orchestrator.conftest import Setup, running
 from tests.unit.orchestrator.fake_provider import FakeProvider
-from ucloud_ray.orchestrator.document import ApplicationDocument, ToolDocument, parse_document
-from ucloud_ray.orchestrator.errors import BadRequest
+from ucloud_ray.orchestrator.catalogue import read_documents
+from ucloud_ray.orchestrator.errors import BadDocument
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
 
 TOOL = """
@@ -45,66 +45,15 @@ environment:
 """
 
 
-def test_a_tool_is_read_with_its_defaults() -> None:
-    document = parse_document(TOOL)
-    assert isinstance(document, ToolDocument)
-    assert document.description["info"] == {"name": "figlet", "version": "1.0"}
-    assert document.description["image"] == "figlet:1.0"
-    assert document.description["backend"] == "DOCKER"
-    assert document.description["defaultTimeAllocation"] == {"hours": 0, "minutes": 1, "seconds": 0}
-
-
-def test_an_application_is_read_with_the_short_forms_of_its_command_line() -> None:
-    document = parse_document(APPLICATION)
-    assert isinstance(document, ApplicationDocument)
-    invocation = document.invocation
-    assert [part["type"] for part in invocation["invocation"]] == ["word", "word", "var", "bool_flag", "env"]
-    assert invocation["invocation"][2]["variableNames"] == ["n"]
-    assert invocation["environment"]["N"]["variableNames"] == ["n"]
-    number, loud = invocation["parameters"]
-    assert (number["defaultValue"], number["min"], number["optional"]) == (100, 1, False)
-    assert (loud["trueValue"], loud["optional"]) == ("true", True)
-
-
-def test_words_and_templates_are_taken_as_they_stand_there() -> None:
-    """INV-8: outer blanks of a word belong to it."""
-    words = APPLICATION.replace(
-        "- figlet\n", '- "  figlet  "\n- {type: word, word: "  a  "}\n- {type: word, word: ""}\n'
-    )
-    document = parse_document(words)
-    assert isinstance(document, ApplicationDocument)
-    assert [part["word"] for part in document.invocation["invocation"][:3]] == ["  figlet  ", "  a  ", ""]
-    templated = parse_document(APPLICATION.replace("- figlet\n", '- {type: jinja, template: " a \\n"}\n'))
-    assert isinstance(templated, ApplicationDocument)
-    assert templated.invocation["invocation"][0]["template"] == " a \n"
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("", "document"),
-        ("[", "YAML"),
-        ("a: b", "tool: v1"),
-        ("tool: v2\nname: a\nversion: b", "tool: v1"),
-        ("a: &x [1]\nb: *x", "alias"),
-        ("tool: v1\nversion: 1", "name and version"),
-        ("tool: v1\nname: a\nversion: 1", "image"),
-        ("tool: v1\nname: a\nversion: 1\nbackend: MAGIC", "backend"),
-        (APPLICATION.replace("type: integer", "type: number"), "parameters.n.type"),
-        (APPLICATION.replace("vars: n\n", "vars: {}\n"), "invocation[2].vars"),
-        (APPLICATION.replace("type: flag", "type: magic"), "invocation[3]"),
-        (APPLICATION.replace("title: Count", "title: [x]"), "title"),
-        (APPLICATION.replace("title: Count", "title: x\nweb: {port: 80}"), "web"),
-        (APPLICATION.replace("title: Count", "title: x\napplicationType: WEB\nweb: {port: x}"), "invocation.web.port"),
-        (APPLICATION.replace("title: Count", "title: x\ncontainer: {runAsRoot: maybe}"), "runAsRoot"),
-        (APPLICATION.replace("min: 1", "min: one"), "min"),
-        ("x: " + "[" * 5_000, "nested too deeply"),
-    ],
-)
-def test_a_wrong_document_is_refused_with_the_place(text: str, place: str) -> None:
-    with pytest.raises(BadRequest) as refused:
-        parse_document(text)
-    assert place in refused.value.why
+def test_a_file_is_refused_with_everything_that_is_wrong_with_it() -> None:
+    with pytest.raises(BadDocument) as refused:
+        read_documents(TOOL.replace("title", "titel").replace("version: 1.0\n", ""))
+    assert refused.value.why.splitlines() == [
+        "line 2, column 1: a tool has no 'version'; add `version: 1.0.0`",
+        "line 4, column 1: unknown key 'titel' in a tool; did you mean 'title'?",
+    ]
+    first = refused.value.body()["mistakes"][0]
+    assert (first["line"], first["column"], first["remedy"]) == (2, 1, "add `version: 1.0.0`")
 
 
 async def add(setup: Setup, text: str, path: str = "/api/hpc/apps", **headers: Any) -> Any:
@@ -138,7 +87,50 @@ async def test_an_existing_version_is_never_replaced(setup: Setup) -> None:
 
 async def test_an_application_needs_its_tool(setup: Setup) -> None:
     answer = await add(setup, APPLICATION)
-    assert (answer.status_code, "add it first" in answer.json()["why"]) == (400, True)
+    assert answer.status_code == 400
+    [mistake] = answer.json()["mistakes"]
+    assert mistake["message"] == "there is no tool 'figlet' in version '1.0'"
+    assert (mistake["line"], mistake["column"]) == (5, 7)
+
+
+async def test_a_file_with_several_documents_is_added_whole(setup: Setup) -> None:
+    answer = await add(setup, f"{APPLICATION}\n---\n{TOOL}")
+    assert [(one["kind"], one["name"]) for one in answer.json()["added"]] == [
+        ("tool", "figlet"),
+        ("application", "figlet-count"),
+    ]
+    assert (await shown(setup, "figlet-count", "2")).status_code == 200
+
+
+async def test_a_file_with_one_mistake_adds_nothing_of_it(setup: Setup) -> None:
+    """Whether the mistake is in the file itself or between it and the catalogue."""
+    await add(setup, TOOL)
+    for text in (f"{APPLICATION}\n---\nx: y", f"{TOOL}\n---\n{APPLICATION}"):
+        assert (await add(setup, text)).status_code == 400
+        assert (await shown(setup, "figlet-count", "2")).status_code == 404
+
+
+async def test_a_check_tells_the_same_and_adds_nothing(setup: Setup) -> None:
+    wrong = await add(setup, APPLICATION, "/api/hpc/apps/check")
+    assert wrong.json() == (await add(setup, APPLICATION)).json()
+    right = await add(setup, f"{TOOL}\n---\n{APPLICATION}", "/api/hpc/apps/check")
+    assert (right.status_code, right.json()["added"], len(right.json()["checked"])) == (200, [], 2)
+    assert (await shown(setup, "figlet-count", "2")).status_code == 404
+    assert (await add(setup, TOOL, "/api/hpc/apps/check", **setup.user())).status_code == 403
+
+
+async def test_a_document_of_version_2_is_a_tool_and_an_application(setup: Setup) -> None:
+    """INV-47."""
+    text = "application: v2\nname: m\nversion: 1\nsoftware: {type: Container, image: m:1}\n"
+    text += "invocation: echo {{ ucloud.rank }}"
+    assert (await add(setup, text)).status_code == 200
+    found = (await shown(setup, "m", "1")).json()["invocation"]
+    assert found["tool"]["tool"]["description"]["image"] == "m:1"
+    assert found["invocation"] == [{"type": "jinja", "template": "echo {{ ucloud.rank }}"}]
+
+
+async def shown(setup: Setup, name: str, version: str) -> Any:
+    return await setup.get("/api/hpc/apps/byNameAndVersion", appName=name, appVersion=version)
 
 
 async def test_the_list_shows_the_newest_version_and_pages_by_number(setup: Setup) -> None:
