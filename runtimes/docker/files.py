@@ -49,6 +49,20 @@ def alone(state_dir: Path, name: str) -> Iterator[bool]:
             os.close(opened)
 
 
+def release_abandoned(state_dir: Path, name: str) -> None:
+    """Let go of what a starter held that died; one that lives is left alone. Raises `OSError`."""
+    opened = _open(task_folder(state_dir, name))
+    if opened is None:
+        return
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        pins.release(task_folder(state_dir, name))
+    except BlockingIOError:
+        return
+    finally:
+        os.close(opened)
+
+
 def make_folders(state_dir: Path, name: str) -> bool:
     """Made before the container, because Docker refuses a mount without source; harmless to a task that has it.
 
