@@ -255,6 +255,8 @@ def cluster_settings(settings: Settings) -> ClusterSettings:
         network_name=network_name(settings),
         replicas_per_actor=settings.policy.replicas_per_actor,
         warm_replica_actors=settings.policy.warm_replica_actors,
+        log_max_bytes=settings.policy.log_max_bytes,
+        sample_usage=settings.policy.follow_channels,
     )
 
 

@@ -32,6 +32,7 @@ from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.events import EventWatcher
 from runtimes.docker.logs import LogCopy, LogTarget
 from runtimes.errors import InvalidTask, RuntimeUnavailable, TaskNotFound
+from runtimes.gauges import Gauges
 from runtimes.mounts import sources
 from runtimes.settings import DockerSettings
 from runtimes.types import (
@@ -74,6 +75,7 @@ class DockerDriver:
         self._preparing: dict[TaskId, str] = {}
         self._events = EventWatcher(lambda since: self._client.events(container_spec.INCARNATION, since))
         self._copies: dict[str, LogCopy] = {}
+        self._gauges = Gauges()
         self._host: host.HostFacts | None = None
         self._capabilities: tuple[float, Capabilities] | None = None
 
@@ -128,6 +130,7 @@ class DockerDriver:
             pass  # It has ended already.
 
     async def destroy(self, id: TaskId) -> None:
+        self._gauges.forget(id)
         try:
             container = await self._client.run(self._client.inspect, id.name)
         except TaskNotFound:
@@ -143,11 +146,13 @@ class DockerDriver:
         return state.task_status(await self._find(handles.container_id(handle), handle.id))
 
     async def usage(self, handle: TaskHandle) -> Usage:
+        if (measured := self._gauges.read(handle.id)) is not None:
+            return measured
         container = await self._find(handles.container_id(handle), handle.id)
         if state.task_status(container).state is TaskState.ENDED:
             raise TaskNotFound("The task has ended and uses nothing.")
         try:
-            return await self._client.run(stats.usage, container["State"]["Pid"])
+            return self._gauges.keep(handle.id, stats.gauge(container["State"]["Pid"])).read()
         except (FileNotFoundError, ProcessLookupError) as gone:
             raise TaskNotFound("The task has ended and uses nothing.") from gone
         except (OSError, KeyError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Control groups of tasks: limits that bite, who belongs to a task, what it uses.
+"""Control groups of tasks: limits that bite, who belongs to a task. What it uses is in `runtimes.gauges`.
 
 Both versions of the kernel's interface: version 1 has one tree per controller, version 2 one tree for all. A task has
 a child `<cgroup_root>/<task>` in every tree that it needs, and everything here works on that list of folders: each
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtimes.native import processes
-from runtimes.types import Limits, Usage
+from runtimes.types import Limits
 
 NEEDED = ("cpu", "memory", "pids")
 """Without all of these a task has no hard limits."""
@@ -184,32 +184,3 @@ def _remove_inner(folder: Path, deadline: float) -> None:
         for inner in [path for path in folder.iterdir() if path.is_dir()]:
             processes.send(members([inner]), signal.SIGKILL)
             _remove(inner, deadline)
-
-
-def usage(cgroups: Sequence[Path]) -> Usage:
-    return Usage(
-        cpu_seconds=max((_cpu_seconds(folder) for folder in cgroups), default=0.0),
-        memory_bytes=max((_memory(folder) for folder in cgroups), default=0),
-        processes=len(members(cgroups)),
-    )
-
-
-def _cpu_seconds(folder: Path) -> float:
-    with suppress(OSError):
-        return int((folder / "cpuacct.usage").read_text()) / 1e9
-    return _table(folder / "cpu.stat").get("usage_usec", 0) / 1e6
-
-
-def _memory(folder: Path) -> int:
-    """Without the cached files that the kernel would give back at once: what `docker stats` shows."""
-    cached = _table(folder / "memory.stat")
-    for name, key in (("memory.usage_in_bytes", "total_inactive_file"), ("memory.current", "inactive_file")):
-        with suppress(OSError):
-            return max(int((folder / name).read_text()) - cached.get(key, 0), 0)
-    return 0
-
-
-def _table(file: Path) -> dict[str, int]:
-    with suppress(OSError):
-        return {key: int(value) for key, value in (line.split() for line in file.read_text().splitlines())}
-    return {}

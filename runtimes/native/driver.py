@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.errors import DriverError, InvalidTask, RuntimeUnavailable, TaskNotFound
+from runtimes.gauges import Gauges
 from runtimes.native import cgroup, ending, plan, processes, stats, task_folder
 from runtimes.native.launcher_client import LauncherClient, LauncherDied
 from runtimes.native.limits import HardLimits
@@ -53,6 +54,7 @@ class NativeDriver:
         self._launcher = LauncherClient(self._state_dir / "launcher.log", self._threads.pool)
         self._starter = Starter(self._launcher, self._limits, self._threads)
         self._starts: set[asyncio.Task[None]] = set()
+        self._gauges = Gauges()
 
     async def capabilities(self) -> Capabilities:
         try:
@@ -127,6 +129,7 @@ class NativeDriver:
             await ending.ended(folder, started)
 
     async def destroy(self, id: TaskId) -> None:
+        self._gauges.forget(id)
         folder = self._folder(id)
         with translated(f"cannot remove {id.name}"):
             deadline = time.monotonic() + REMOVED_WITHIN_SECONDS
@@ -144,7 +147,17 @@ class NativeDriver:
 
     async def usage(self, handle: TaskHandle) -> Usage:
         with translated(f"cannot measure {handle.id.name}"):
-            return await self._threads.run(_usage, self._folder(handle.id), handle.id)
+            if (measured := self._gauges.read(handle.id)) is not None:
+                return measured
+            return await self._threads.run(self._measure, handle.id)
+
+    def _measure(self, id: TaskId) -> Usage:
+        folder = self._folder(id)
+        task, started = _find(folder, id)
+        if ending.result_now(folder, started) is not None:
+            raise TaskNotFound(f"{id.name} has ended")
+        gauge = stats.gauge(task)
+        return stats.of_processes(started) if gauge is None else self._gauges.keep(id, gauge).read()
 
     async def logs(self, handle: TaskHandle) -> LogPaths:
         with translated(f"cannot look at {handle.id.name}"):
@@ -203,13 +216,6 @@ def _remove(folder: TaskFolder, id: TaskId) -> bool:
         ending.kill(task, started)
     cgroup.remove(ending.folders(task))
     return folder.remove()
-
-
-def _usage(folder: TaskFolder, id: TaskId) -> Usage:
-    task, started = _find(folder, id)
-    if ending.result_now(folder, started) is not None:
-        raise TaskNotFound(f"{id.name} has ended")
-    return stats.usage(task, started)
 
 
 def _found(task: Mapping[str, Any]) -> FoundTask:

@@ -19,6 +19,7 @@ from runtimes.errors import DriverError, RuntimeUnavailable
 from runtimes.network.plan import NetworkPlan
 from runtimes.types import Capabilities, FoundTask
 from ucloud_ray.cluster.factories import ClusterSettings
+from ucloud_ray.control.log_janitor import LogJanitor
 from ucloud_ray.control.relay import LogRelay
 from ucloud_ray.settings import of_host
 
@@ -49,8 +50,11 @@ class NodeAgent:
         self._network = settings.network_of() if settings.network_of else None
         self._network_name = settings.network_name
         self._address = ray.util.get_node_ip_address()
-        self._relay = LogRelay(of_host(settings.logs_dir, host), relay_key)
+        logs_dir = of_host(settings.logs_dir, host)
+        self._relay = LogRelay(logs_dir, relay_key)
         self._port = await self._relay.start(self._address)
+        janitor = LogJanitor(logs_dir, settings.log_max_bytes)
+        self._janitor = asyncio.create_task(janitor.run(), name="janitor of logs")
 
     async def describe(self) -> Described:
         """Try every driver (`Driver.capabilities` never raises)."""

@@ -51,6 +51,10 @@ class ClusterSettings:
     """`NetworkPlan.name`."""
     replicas_per_actor: int = 1
     warm_replica_actors: int = 4
+    log_max_bytes: int = 64 * 1024 * 1024
+    """Of a private log that its user does not see any more (LOG-16)."""
+    sample_usage: bool = True
+    """Whether what tasks use is kept (W15)."""
 
     driver_for_backend: tuple[tuple[Backend, str], ...] = (
         (Backend.DOCKER, "docker"),

@@ -182,7 +182,7 @@ class Pool:
             max_concurrency=CONCURRENCY,
             label_selector={names.HOST_LABEL: host},
         )
-        return Worker(name, host, remote.remote(host, self._settings.driver_of))
+        return Worker(name, host, remote.remote(host, self._settings.driver_of, self._settings.sample_usage))
 
     # ------------------------------------------------------------------------------------------------- adopting
 

@@ -15,15 +15,16 @@ from runtimes.driver import Driver
 from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
 from ucloud_ray.control.replica_runner import TaskDesk
+from ucloud_ray.control.usage_sampler import UsageSampler
 
 CONCURRENCY = 10_000
 """Waiting calls that one actor may hold; they cost a coroutine each."""
 
 
 class ReplicaActor:
-    def __init__(self, host: str, driver_of: Callable[[str, str], Driver]) -> None:
+    def __init__(self, host: str, driver_of: Callable[[str, str], Driver], sample_usage: bool = True) -> None:
         self._host = host
-        self._desk = TaskDesk(partial(driver_of, host))
+        self._desk = TaskDesk(partial(driver_of, host), usage=UsageSampler() if sample_usage else None)
 
     async def hello(self) -> tuple[str, frozenset[TaskId]]:
         """Our host and the tasks that are served here."""

@@ -20,6 +20,7 @@ from runtimes.mounts import beneath
 from runtimes.templating.render import render
 from runtimes.types import ExitResult, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.control.ports import Started
+from ucloud_ray.control.usage_sampler import UsageSampler
 
 REMEMBERED = 10_000
 """How many destroyed tasks are remembered. A call can overtake by seconds, not by ten thousand tasks."""
@@ -33,8 +34,15 @@ LAUNCH_SECONDS = 30.0
 
 
 class TaskDesk:
-    def __init__(self, driver_of: Callable[[str], Driver], launch_seconds: float = LAUNCH_SECONDS) -> None:
+    def __init__(
+        self,
+        driver_of: Callable[[str], Driver],
+        launch_seconds: float = LAUNCH_SECONDS,
+        usage: UsageSampler | None = None,
+    ) -> None:
+        """`usage`: keeps what running tasks use; None: nobody wants to know."""
         self._driver_of = driver_of
+        self._usage = usage
         self._launch_seconds = launch_seconds
         self._drivers: dict[str, Driver] = {}
         self._starting: dict[TaskId, asyncio.Task[Started]] = {}
@@ -102,7 +110,15 @@ class TaskDesk:
     async def wait(self, driver: str, handle: TaskHandle) -> ExitResult:
         if handle.id not in self._destroyed:
             self._known.add(handle.id)
-        return await self._driver(driver).wait(handle)
+            if self._usage is not None:
+                self._usage.watch(self._driver(driver), handle)
+        result = await self._driver(driver).wait(handle)
+        self._forget_usage(handle.id)
+        return result
+
+    def _forget_usage(self, id: TaskId) -> None:
+        if self._usage is not None:
+            self._usage.forget(id)
 
     async def stop(self, driver: str, handle: TaskHandle, grace_seconds: float) -> None:
         await self._driver(driver).stop(handle, grace_seconds)
@@ -113,6 +129,7 @@ class TaskDesk:
             self._destroyed.popitem(last=False)
         if (starting := self._starting.get(id)) is not None:
             await self._end_start(id, starting)
+        self._forget_usage(id)
         await self._driver(driver).destroy(id)
         self._known.discard(id)
 
@@ -131,6 +148,8 @@ class TaskDesk:
             await its_driver.set_hosts(id, hosts)
 
     async def close(self) -> None:
+        if self._usage is not None:
+            await self._usage.close()
         for driver in self._drivers.values():
             await driver.close()
 

@@ -18,9 +18,17 @@ from pathlib import Path
 import structlog
 
 from runtimes.driver import Driver
-from runtimes.errors import DriverError
+from runtimes.errors import DriverError, TaskNotFound
 from runtimes.types import TaskHandle, TaskId, Usage
-from ucloud_ray.control.usage_file import FIRST_INTERVAL, MOST_SAMPLES, Sample, interval_of, line, parse
+from ucloud_ray.control.usage_file import (
+    FIRST_INTERVAL,
+    MOST_SAMPLES,
+    Sample,
+    interval_of,
+    line,
+    parse,
+    usage_path,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +41,8 @@ left out."""
 class Watched:
     driver: Driver
     handle: TaskHandle
-    path: Path
+    path: Path | None = None
+    """Of the samples; found with the first of them."""
     interval: int = FIRST_INTERVAL
     count: int | None = None
     """Samples in the file; None until it was looked at."""
@@ -47,9 +56,9 @@ class UsageSampler:
     _watched: dict[TaskId, Watched] = field(default_factory=dict)
     _running: asyncio.Task[None] | None = None
 
-    def watch(self, driver: Driver, handle: TaskHandle, path: Path) -> None:
-        """Sample this task until `forget`. Again is fine."""
-        self._watched.setdefault(handle.id, Watched(driver, handle, path))
+    def watch(self, driver: Driver, handle: TaskHandle) -> None:
+        """Sample this task until `forget`, or until it is not there any more. Again is fine."""
+        self._watched.setdefault(handle.id, Watched(driver, handle))
         if self._running is None:
             self._running = asyncio.create_task(self._run(), name="usage samples")
 
@@ -80,16 +89,19 @@ class UsageSampler:
             if at % watched.interval == 0:
                 try:
                     await self._sample(watched, at)
+                except TaskNotFound:
+                    self.forget(watched.handle.id)
                 except (DriverError, OSError) as problem:
                     log.debug("no sample", task=watched.handle.id.name, problem=str(problem))
                 await asyncio.sleep(0)  # calls of other tasks come first
 
     async def _sample(self, watched: Watched, at: int) -> None:
         usage = await watched.driver.usage(watched.handle)
+        path = watched.path = watched.path or usage_path((await watched.driver.logs(watched.handle)).stdout)
         if watched.count is None or watched.count >= MOST_SAMPLES:
-            _make_room(watched)
+            _make_room(watched, path)
         if at % watched.interval == 0:
-            _append(watched.path, line(sample_of(usage, at)))
+            _append(path, line(sample_of(usage, at)))
             watched.count = (watched.count or 0) + 1
 
 
@@ -112,14 +124,14 @@ def _until_next_round(now: float) -> float:
     return FIRST_INTERVAL - now % FIRST_INTERVAL
 
 
-def _make_room(watched: Watched) -> None:
+def _make_room(watched: Watched, path: Path) -> None:
     """Go on where an earlier writer was; thin out what is full."""
-    samples = parse(watched.path.read_bytes()) if watched.path.exists() else []
+    samples = parse(path.read_bytes()) if path.exists() else []
     watched.interval = interval_of(samples)
     while len(samples) >= MOST_SAMPLES:
         watched.interval *= 2
         samples = [sample for sample in samples if sample.at % (watched.interval * 1000) == 0]
-        _replace(watched.path, "".join(map(line, samples)))
+        _replace(path, "".join(map(line, samples)))
     watched.count = len(samples)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.native import cgroup
-from runtimes.types import Limits, Usage
+from runtimes.types import Limits
 
 LIMITS = Limits(cpu_milli=1500, memory_bytes=64_000_000, pids=100)
 
@@ -87,36 +87,6 @@ def test_a_tree_that_cannot_be_written_says_which(tmp_path: Path) -> None:
     (tmp_path / "all").write_text("a file, so that nothing can be made below it")
     with pytest.raises(cgroup.NotWritable, match="all"):
         cgroup.open_parents("ours", _mounts(tmp_path, f"cgroup2 {tmp_path}/all cgroup2 rw 0 0"))
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (
-            {
-                "cpuacct.usage": "1500000000\n",
-                "memory.usage_in_bytes": "5000\n",
-                "memory.stat": "total_inactive_file 2000\n",
-                "cgroup.procs": "1\n2\n",
-            },
-            Usage(1.5, 3000, 2),
-        ),
-        (
-            {
-                "cpu.stat": "usage_usec 1500000\nuser_usec 1\n",
-                "memory.current": "5000\n",
-                "memory.stat": "inactive_file 2000\n",
-                "cgroup.procs": "1\n2\n",
-            },
-            Usage(1.5, 3000, 2),
-        ),
-        ({}, Usage(0.0, 0, 0)),
-    ],
-)
-def test_usage_is_read_from_either_version(tmp_path: Path, files: dict[str, str], expected: Usage) -> None:
-    for name, content in files.items():
-        (tmp_path / name).write_text(content)
-    assert cgroup.usage([tmp_path]) == expected
 
 
 def test_what_is_gone_counts_as_removed(tmp_path: Path) -> None:
