@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ucloud_ray.appfile import templates
+from ucloud_ray.appfile.application import modules
 from ucloud_ray.appfile.content import ApplicationDocument, ToolDocument
 from ucloud_ray.appfile.invocation import check_variable
 from ucloud_ray.appfile.mistakes import Mistakes, Place
@@ -116,7 +117,6 @@ def _invocation(given: Section) -> dict[str, Any]:
     declared = _parameters(given)
     kind, interfaces = _interfaces(given)
     ssh = given.section("ssh", ("mode",))
-    modules = given.section("modules", ("mountPath", "optional"))
     return {
         "invocation": [{"type": "jinja", "template": _template(given, declared)}],
         "parameters": declared,
@@ -125,9 +125,7 @@ def _invocation(given: Section) -> dict[str, Any]:
         **interfaces,
         "ssh": None if ssh is None else {"mode": _SSH[ssh.choice("mode", list(_SSH), "Disabled")]},
         "container": None,
-        "modules": None
-        if modules is None
-        else {"mountPath": modules.needed_text("mountPath", "/opt/modules"), "optional": modules.texts("optional")},
+        **modules(given),
         "environment": _words(given, "environment"),
         "sbatch": _words(given, "sbatch"),
         "fileExtensions": given.texts("extensions"),

@@ -121,7 +121,7 @@ IN_AN_APPLICATION = {
     (
         "{type: boolean}",
         "{type: enumeration, options: [{name: Abc, value: abc}], defaultValue: abd}",
-    ): "7:78: the default 'abd' of the parameter 'loud' is no option; did you mean 'abc'?",
+    ): "7:79: the default 'abd' of the parameter 'loud' is no option; did you mean 'abc'?",
     (
         "{type: boolean}",
         "{type: input_file, defaultValue: /x}",
