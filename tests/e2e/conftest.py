@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -49,7 +46,7 @@ def needs_docker() -> None:
 @pytest.fixture(scope="session")
 def document_answers(stack: Stack, needs_docker: None) -> list[Any]:
     """Of the commands of the mission document's batch example, run in its order. The last one creates a job."""
-    return [_curl(stack, step.command) for step in mission.steps(mission.BATCH)]
+    return [mission.curl(step.command, stack.url, stack.token()) for step in mission.steps(mission.BATCH)]
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +57,6 @@ def document_events(stack: Stack, document_answers: list[Any]) -> list[dict[str,
     label = {"label": [f"ucloud-ray/job={job_id}"], "event": ["start", "die"]}
     with closing(dockerd.client(stack.docker_url)) as api:
         return list(api.events(since=since, until=int(time.time()) + 1, filters=label, decode=True))
-
-
-def _curl(stack: Stack, command: str) -> Any:
-    """The command as it stands there; only the two variables that the document names are set."""
-    environment = {"PATH": os.environ["PATH"], "host": stack.url, "accessToken": stack.token()}
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="session")

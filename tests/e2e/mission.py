@@ -6,7 +6,9 @@ Knows the layout of the document and nothing about what the examples mean.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 DOCUMENT = Path(__file__).parents[1] / "data/mission/jobs-api-excerpt.txt"
 BATCH = "Creating a simple batch Job"
 FOLLOW = "Following the progress of a Job"
+CONNECT = "Connecting two Jobs together"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,14 @@ class Message:
     logs: int
     status_fields: frozenset[str]
     update_fields: frozenset[str]
+
+
+def curl(command: str, host: str, token: str) -> Any:
+    """What the command answers, run as it stands there; only the two variables that the document names are set."""
+    environment = {"PATH": os.environ["PATH"], "host": host, "accessToken": token}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def messages(title: str) -> list[Message]:

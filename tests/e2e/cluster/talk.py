@@ -9,6 +9,11 @@ SERVE = "while :; do hostname | nc -l -p 7000; done"
 
 
 def reached(cluster: RayHosts, job_id: str, rank: int, *names: str) -> list[str]:
-    """The ranks that answer that one, sorted, of those behind the names. All are asked at once, for a second."""
-    asked = " ".join(f"(nc -w 1 {name} 7000 </dev/null 2>/dev/null) &" for name in names)
-    return sorted(cluster.inside(job_id, rank, f"{asked} wait").split())
+    """The ranks that answer that one, sorted, of those behind the names. All are asked at once.
+
+    A server that just answered somebody else may need a moment until it listens again, and refuses meanwhile.
+    """
+    attempt = 'said=$(nc -w 1 $1 7000 </dev/null 2>/dev/null); [ -n "$said" ] && break'
+    ask = f"ask() {{ for pause in 0 0.1 0.3; do sleep $pause; {attempt}; done; echo $said; }}"
+    asked = " ".join(f"ask {name} &" for name in names)
+    return sorted(cluster.inside(job_id, rank, f"{ask}; {asked} wait").split())

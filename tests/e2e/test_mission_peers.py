@@ -1,0 +1,213 @@
+"""The mission document's example "Connecting two Jobs together": its own commands, real containers, a real network."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e import mission
+from tests.e2e.differences import differences
+from tests.support import dockerd, images
+from tests.support.dockerd import PrivateDaemon
+from tests.support.stack import Stack, fresh_daemon, new_stack, states, texts
+from tests.support.wait import wait_until
+
+APPLICATIONS = Path(__file__).parents[1] / "support/acme.yaml"
+DATABASE, WEB_APP = ({"name": name, "version": "1.0.0"} for name in ("acme-database", "acme-web-app"))
+SMALL = {"parameters": {}, "product": {"id": "example-small", "category": "example-compute", "provider": "example"}}
+CONFIG = """
+drives:
+  - {{id: "123", title: Data, path: {path}, owner: {{type: user, username: user}}}}
+"""
+
+
+@dataclass
+class Acme:
+    stack: Stack
+    daemon: PrivateDaemon
+    answers: list[Any] = field(default_factory=list)
+    """Of the document's two commands."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Database and web application of the document."""
+        return [answer["responses"][0]["id"] for answer in self.answers]
+
+    def follow_the_document(self) -> None:
+        """Its second command names the id that its first one was answered; ours is another number."""
+        for step in mission.steps(mission.CONNECT):
+            command = step.command.replace("4101", self.ids[0]) if self.answers else step.command
+            answer = mission.curl(command, self.stack.url, self.stack.token())
+            assert "responses" in answer, f"{answer}\n{self.stack.logs()}"
+            self.answers.append(answer)
+            self.stack.wait_state(self.ids[-1], "RUNNING")
+
+    def web_app(self, of: str, **changes: Any) -> str:
+        """Another one, connected with that job as `database`; it runs."""
+        peer = {"type": "peer", "hostname": "database", "jobId": of}
+        job_id = self.stack.create(WEB_APP, resources=[peer], **{**SMALL, **changes})
+        self.stack.wait_state(job_id, "RUNNING")
+        return job_id
+
+    def ask(self, job_id: str, name: str, port: int, rank: int = 0) -> str:
+        """What that rank hears from there; empty if nobody answers within a second. A server that just answered
+        somebody else may need a moment until it listens again, and refuses meanwhile."""
+        with closing(dockerd.client(self.daemon.url)) as api:
+            attempt = f"nc -w 1 {name} {port} </dev/null 2>/dev/null"
+            script = (
+                f'for pause in 0 0.1 0.3; do sleep $pause; said=$({attempt}); [ -n "$said" ] && break; done; echo $said'
+            )
+            made = api.exec_create(f"j-{job_id}-job-{rank}", ["/bin/sh", "-c", script])
+            return str(api.exec_start(made["Id"]).decode()).strip()
+
+
+@pytest.fixture(scope="module")
+def acme() -> Iterator[Acme]:
+    if reason := images.missing_programs():
+        pytest.skip(reason)
+    if not dockerd.can_start():
+        pytest.skip("a private Docker daemon needs root, and Debian's docker.io")
+    with fresh_daemon() as daemon:
+        stack = new_stack(daemon.url)
+        try:
+            store = stack.data.parent / "drive/acme-database"
+            store.mkdir(parents=True)
+            (store / "greeting").write_text("42 customers\n")
+            (stack.data.parent / "ucloud-ray.yaml").write_text(CONFIG.format(path=store.parent))
+            stack.up()
+            assert stack.cli("apps", "add", str(APPLICATIONS)).returncode == 0
+            made = Acme(stack, daemon)
+            made.follow_the_document()
+            yield made
+        finally:
+            stack.close()
+
+
+def test_the_commands_answer_what_the_document_shows(acme: Acme) -> None:
+    for step, answer in zip(mission.steps(mission.CONNECT), acme.answers, strict=True):
+        assert set(differences(step.sample, answer)) == {"responses[0].id"}
+
+
+def test_the_web_application_connects_to_the_database_by_the_name_in_the_specification(acme: Acme) -> None:
+    """The document's last sentence."""
+    wait_until(lambda: "the database says: 42 customers\n" in acme.stack.output(acme.ids[1]), "the answer to be shown")
+
+
+def test_the_database_may_connect_back(acme: Acme) -> None:
+    """ENV-47."""
+    web_app = f"j-{acme.ids[1]}-job-0"
+    assert acme.ask(acme.ids[0], web_app, 8000) == web_app
+
+
+def test_every_rank_finds_the_database_and_is_found(acme: Acme) -> None:
+    """ENV-48: not only rank 0."""
+    job_id = acme.web_app(acme.ids[0], replicas=2)
+    assert [acme.ask(job_id, "database", 5432, rank) for rank in range(2)] == ["42 customers"] * 2
+    names = [f"j-{job_id}-job-{rank}" for rank in range(2)]
+    assert [acme.ask(acme.ids[0], name, 8000) for name in names] == names
+    assert [acme.ask(acme.ids[1], name, 8000) for name in names] == ["", ""]
+    acme.stack.stop(job_id)
+
+
+def test_peers_of_a_peer_cannot_be_reached(acme: Acme) -> None:
+    """ENV-52: neither by name nor by address."""
+    other = acme.web_app(acme.ids[1])
+    assert acme.ask(other, "database", 8000) == f"j-{acme.ids[1]}-job-0"
+    assert acme.ask(other, f"j-{acme.ids[0]}-job-0", 5432) == ""
+    assert acme.ask(other, _address(acme, acme.ids[0]), 5432) == ""
+    acme.stack.stop(other)
+
+
+@pytest.mark.parametrize("first", ["server", "guest"])
+def test_the_connection_ends_with_either_of_the_two(acme: Acme, first: str) -> None:
+    """ENV-48: while the other one goes on."""
+    server = acme.stack.create(WEB_APP, **SMALL)
+    acme.stack.wait_state(server, "RUNNING")
+    guest = acme.web_app(server)
+    ends, stays = (server, guest) if first == "server" else (guest, server)
+    address = _address(acme, ends)
+    assert acme.ask(stays, address, 8000) == f"j-{ends}-job-0"
+    acme.stack.stop(ends)
+    assert acme.ask(stays, address, 8000) == ""
+    assert _hosts(acme, stays).keys() & {"database", f"j-{ends}-job-0"} == set()
+    acme.stack.stop(stays)
+
+
+def test_they_stay_connected_while_supervisor_and_daemon_are_killed(acme: Acme) -> None:
+    """And nobody else is connected with them."""
+    supervisors = _supervisors(acme)
+    os.kill(supervisors[0], signal.SIGKILL)
+    acme.daemon.kill()
+    acme.daemon.start()
+    wait_until(lambda: _supervisors(acme) not in ([], supervisors), "another supervisor")
+    acme.stack.wait_answering()
+    stranger = _eventually(lambda: acme.stack.create(WEB_APP, **SMALL))
+    acme.stack.wait_state(stranger, "RUNNING")
+    assert acme.ask(acme.ids[1], "database", 5432) == "42 customers"
+    assert acme.ask(acme.ids[0], f"j-{acme.ids[1]}-job-0", 8000) == f"j-{acme.ids[1]}-job-0"
+    assert acme.ask(stranger, _address(acme, acme.ids[0]), 5432) == ""
+    acme.stack.stop(stranger)
+
+
+def test_a_database_that_ended_meanwhile_is_said_and_its_name_leads_nowhere(acme: Acme) -> None:
+    """ENV-49: the Core checked it, and it ended before the job was placed."""
+    big = {**SMALL, "product": {**SMALL["product"], "id": "example-compute"}}
+    server, filler = acme.stack.create(WEB_APP, **SMALL), acme.stack.create(WEB_APP, **big)
+    for job_id in (server, filler):
+        acme.stack.wait_state(job_id, "RUNNING")
+    peer = {"type": "peer", "hostname": "database", "jobId": server}
+    guest = acme.stack.create(WEB_APP, resources=[peer], **big)  # there is room for it once the server has ended
+    assert states(acme.stack.job(guest)) == ["IN_QUEUE"]
+    acme.stack.stop(server)
+    job = acme.stack.wait_state(guest, "RUNNING")
+    told = f"The job {server}, which your job was to reach as database, is not running; your job goes on without it"
+    assert texts(job).count(told) == 1
+    assert "database" not in _hosts(acme, guest)
+    acme.stack.stop(guest, filler)
+
+
+def _hosts(acme: Acme, job_id: str) -> dict[str, str]:
+    """Name to address, of the hosts file in its container."""
+    with closing(dockerd.client(acme.daemon.url)) as api:
+        made = api.exec_create(f"j-{job_id}-job-0", ["cat", "/etc/hosts"])
+        lines = [line.split() for line in api.exec_start(made["Id"]).decode().splitlines()]
+    return {name: address for address, *names in lines if not address.startswith("#") for name in names}
+
+
+def _address(acme: Acme, job_id: str) -> str:
+    return _hosts(acme, job_id)[f"j-{job_id}-job-0"]
+
+
+def _supervisors(acme: Acme) -> list[int]:
+    """Processes of the actor. Those of other installations have other data in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            title, environment = (entry / "cmdline").read_bytes(), (entry / "environ").read_bytes()
+        except OSError:
+            continue
+        if title.startswith(b"ray::JobSupervisor") and os.fsencode(acme.stack.data) in environment:
+            found.append(int(entry.name))
+    return found
+
+
+def _eventually(create: Callable[[], str]) -> str:
+    """The machine describes itself again before jobs are taken."""
+    made: list[str] = []
+
+    def attempt() -> bool:
+        try:
+            made.append(create())
+        except AssertionError:
+            return False
+        return True
+
+    wait_until(attempt, "a job to be taken")
+    return made[0]
