@@ -9,9 +9,17 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from runtimes.docker import host
 from runtimes.docker.host import DEFAULT_SOCKET
 from runtimes.errors import DriverError
 from runtimes.types import Capabilities
+
+
+_LIMITING_STORAGE = frozenset({"btrfs", "zfs", "devicemapper"})
+_NO_SCRATCH = (
+    "policy.scratchBytes is set, but Docker's storage ({driver}) cannot limit containers: use overlay2 on XFS with"
+    " project quotas, btrfs or zfs, or take the setting away."
+)
 
 
 class Daemon(Protocol):
@@ -21,22 +29,35 @@ class Daemon(Protocol):
     def info(self) -> Mapping[str, Any]: ...
 
 
-def probe(daemon: Daemon) -> Capabilities:
+def probe(daemon: Daemon, scratch_bytes: int | None = None) -> Capabilities:
+    """`scratch_bytes`: the limit of a container's own layer that is configured (ENV-40)."""
     url = daemon.base_url or DEFAULT_SOCKET
     if reason := _trouble_with_socket(url):
         return Capabilities(available=False, reason=reason)
     try:
-        return Capabilities(available=True, details=_details(daemon.version(), daemon.info()))
+        version, info = daemon.version(), daemon.info()
     except DriverError:
         return Capabilities(available=False, reason=f"The Docker daemon at {url} does not answer: restart it.")
+    if scratch_bytes is not None and not _can_limit_layers(info):
+        return Capabilities(available=False, reason=_NO_SCRATCH.format(driver=info.get("Driver")))
+    return Capabilities(available=True, details=_details(version, info, daemon.base_url))
 
 
-def _details(version: Mapping[str, Any], info: Mapping[str, Any]) -> dict[str, str]:
+def _can_limit_layers(info: Mapping[str, Any]) -> bool:
+    """For overlays on XFS the daemon does not tell whether quotas are on; it then refuses the container."""
+    backing = dict(pair for pair in info.get("DriverStatus") or [] if len(pair) == 2).get("Backing Filesystem")
+    return info.get("Driver") in _LIMITING_STORAGE or (info.get("Driver") == "overlay2" and backing == "xfs")
+
+
+def _details(version: Mapping[str, Any], info: Mapping[str, Any], base_url: str | None) -> dict[str, str]:
     """`liveRestore` false means that stopping the daemon ends every container."""
+    mapped = host.remapped_root(info)
     return {
         "version": str(version.get("Version", "")),
         "api": str(version.get("ApiVersion", "")),
         "liveRestore": str(info.get("LiveRestoreEnabled", False)).lower(),
+        "rootInside": "confined" if mapped is None else f"mapped to {mapped[0]}:{mapped[1]}",
+        "mounts": "held" if host.can_hold_mounts(base_url) else "checked",
     }
 
 

@@ -82,7 +82,10 @@ class DockerDriver:
     async def capabilities(self) -> Capabilities:
         now = time.monotonic()
         if self._capabilities is None or now - self._capabilities[0] > _CAPABILITIES_SECONDS:
-            self._capabilities = (now, await self._client.run(capabilities.probe, self._client))
+            self._capabilities = (
+                now,
+                await self._client.run(capabilities.probe, self._client, self._settings.scratch_bytes),
+            )
         return self._capabilities[1]
 
     async def prepare(self, spec: TaskSpec) -> None:

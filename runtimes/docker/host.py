@@ -53,7 +53,7 @@ def look(daemon: InfoSource) -> HostFacts:
         cpus=int(info["NCPU"]),
         memory_bytes=int(info["MemTotal"]),
         open_files=open_file_limit(daemon.base_url),
-        pins=pins.supported() and sees_our_mounts(daemon.base_url),
+        pins=can_hold_mounts(daemon.base_url),
         remapped_root=remapped_root(info),
         seccomp=_has_option(info, "seccomp"),
         architecture=str(info.get("Architecture", "")),
@@ -71,6 +71,11 @@ def remapped_root(info: Mapping[str, Any]) -> tuple[int, int] | None:
 def _has_option(info: Mapping[str, Any], name: str) -> bool:
     options = info.get("SecurityOptions") or []
     return any(f"name={name}" in str(option).split(",") for option in options)
+
+
+def can_hold_mounts(base_url: str | None) -> bool:
+    """Whether what a container shall see can be held by `runtimes.mounts.pins`."""
+    return pins.supported() and sees_our_mounts(base_url)
 
 
 def sees_our_mounts(base_url: str | None, proc: Path = Path("/proc")) -> bool:

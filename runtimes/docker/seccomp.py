@@ -67,7 +67,7 @@ _SIGNALS = """
 _TIME = """
     clock_getres clock_gettime clock_nanosleep gettimeofday nanosleep time times getitimer setitimer timer_create
     timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create timerfd_gettime timerfd_settime
-    adjtimex clock_adjtime
+    adjtimex
 """
 _COMMUNICATION = """
     accept accept4 bind connect getpeername getsockname getsockopt setsockopt listen recvfrom recvmsg recvmmsg sendto

@@ -43,7 +43,7 @@ def all_checks(config: Path | None, data: Path, port: int, provider_port: int) -
     from ucloud_ray.cli import driver_checks, machine_checks
 
     steps: list[Callable[[], Iterator[Check]]] = [
-        lambda: driver_checks.drivers(data),
+        lambda: driver_checks.drivers(_scratch_bytes(config)),
         machine_checks.kernel,
         machine_checks.virtual_machines,
         machine_checks.gpus,
@@ -110,6 +110,16 @@ def _products(settings: Settings) -> Iterator[Check]:
             words = f"{product.name} does not fit this machine, which sells {here.cpu:g} cores, "
             words += f"{here.memory_in_gigs:.4g} GB and {here.gpu} GPUs of {product.category}"
             yield Check("products", None, words, "nodes[].capacity says what it sells; it may exceed the hardware")
+
+
+def _scratch_bytes(config: Path | None) -> int | None:
+    """None also where the configuration cannot be read, which has a line of its own."""
+    from ucloud_ray.cli.settings_of import read_settings
+
+    try:
+        return read_settings(config).policy.scratch_bytes
+    except (ConfigError, CliError):
+        return None
 
 
 def _public_key(key: str) -> Check:

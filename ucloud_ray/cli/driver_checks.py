@@ -16,9 +16,10 @@ from ucloud_ray.cli.checks import Check
 TIMEOUT_SECONDS = 15.0
 
 
-def drivers(data: Path) -> Iterator[Check]:
+def drivers(scratch_bytes: int | None) -> Iterator[Check]:
+    """`scratch_bytes`: `policy.scratchBytes` of the configuration."""
     for name in ("docker", "native"):
-        found = asyncio.run(_capabilities(name))
+        found = asyncio.run(_capabilities(name, scratch_bytes))
         details = ", ".join(f"{key} {value}" for key, value in found.details.items())
         if found.available:
             yield Check(name, True, details or "works", runs_jobs=True)
@@ -26,10 +27,12 @@ def drivers(data: Path) -> Iterator[Check]:
             yield Check(name, False, found.reason, runs_jobs=True)
 
 
-async def _capabilities(name: str) -> Capabilities:
+async def _capabilities(name: str, scratch_bytes: int | None) -> Capabilities:
     """In a folder of its own, so that looking leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="ucloud-ray-doctor-") as folder:
-        settings = RuntimeSettings(NativeSettings(Path(folder)), DockerSettings(Path(folder)))
+        settings = RuntimeSettings(
+            NativeSettings(Path(folder)), DockerSettings(Path(folder), scratch_bytes=scratch_bytes)
+        )
         try:
             driver = registry.create(name, settings)
         except DriverError as error:

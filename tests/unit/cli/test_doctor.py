@@ -18,7 +18,7 @@ from ucloud_ray.cli import driver_checks, ports
 def drivers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Capabilities]:
     found = {"docker": Capabilities(False, "no daemon answers: start dockerd"), "native": Capabilities(True)}
 
-    async def capabilities(name: str) -> Capabilities:
+    async def capabilities(name: str, scratch_bytes: int | None) -> Capabilities:
         return found[name]
 
     monkeypatch.setattr(driver_checks, "_capabilities", capabilities)

@@ -16,8 +16,9 @@ from runtimes.errors import RuntimeUnavailable
 
 
 class Daemon:
-    def __init__(self, base_url: str, *, answers: bool = True) -> None:
+    def __init__(self, base_url: str, *, answers: bool = True, **more: Any) -> None:
         self.base_url = base_url
+        self.more = more
         self._answers = answers
 
     def version(self) -> Mapping[str, Any]:
@@ -26,7 +27,7 @@ class Daemon:
         return {"Version": "20.10.24", "ApiVersion": "1.41"}
 
     def info(self) -> Mapping[str, Any]:
-        return {"LiveRestoreEnabled": True}
+        return {"LiveRestoreEnabled": True, **self.more}
 
 
 @pytest.fixture
@@ -75,7 +76,43 @@ def test_a_daemon_that_answers_tells_its_version(folder: Path) -> None:
         found = capabilities.probe(Daemon(f"unix://{folder}/s"))
     assert found.available
     assert found.reason == ""
-    assert found.details == {"version": "20.10.24", "api": "1.41", "liveRestore": "true"}
+    held = "held" if os.geteuid() == 0 else "checked"
+    assert found.details == {
+        "version": "20.10.24",
+        "api": "1.41",
+        "liveRestore": "true",
+        "rootInside": "confined",
+        "mounts": held,
+    }
+
+
+def test_a_daemon_that_maps_users_tells_whom_root_becomes(folder: Path) -> None:
+    """ENV-34."""
+    more = {"SecurityOptions": ["name=seccomp,profile=default", "name=userns"], "DockerRootDir": "/x/11042.11042"}
+    with listen(folder / "s"):
+        found = capabilities.probe(Daemon(f"unix://{folder}/s", **more))
+    assert found.details["rootInside"] == "mapped to 11042:11042"
+
+
+@pytest.mark.parametrize(
+    ("storage", "can"),
+    [
+        ({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "xfs"]]}, True),
+        ({"Driver": "btrfs"}, True),
+        ({"Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "extfs"]]}, False),
+        ({"Driver": "vfs"}, False),
+    ],
+)
+def test_a_limit_of_scratch_that_storage_cannot_keep_is_refused_at_once(
+    folder: Path, storage: dict[str, Any], can: bool
+) -> None:
+    """ENV-40."""
+    with listen(folder / "s"):
+        daemon = Daemon(f"unix://{folder}/s", **storage)
+        assert capabilities.probe(daemon).available
+        found = capabilities.probe(daemon, scratch_bytes=10**9)
+    assert found.available is can
+    assert ("policy.scratchBytes" in found.reason) is not can
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may open every socket")
