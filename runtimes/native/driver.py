@@ -17,7 +17,7 @@ from typing import Any
 
 from runtimes.errors import DriverError, InvalidTask, RuntimeUnavailable, TaskNotFound
 from runtimes.gauges import Gauges
-from runtimes.native import cgroup, ending, plan, processes, stats, task_folder
+from runtimes.native import cgroup, ending, plan, processes, reach, stats, task_folder
 from runtimes.native.launcher_client import LauncherClient, LauncherDied
 from runtimes.native.limits import HardLimits
 from runtimes.native.os_errors import translated
@@ -74,6 +74,7 @@ class NativeDriver:
         if spec.user is not None and spec.user[0] != os.geteuid() and os.geteuid() != 0:
             raise InvalidTask("processes run as the user of this service here: only root can switch to another user")
         _require_program(spec)
+        reach.require_reachable(spec, self._state_dir)
         with translated(f"cannot look at {spec.job_folder}"):
             if not spec.job_folder.is_dir():  # it was made a moment ago: a thread costs more than the look
                 raise InvalidTask(f"the job folder {spec.job_folder} does not exist")

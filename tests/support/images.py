@@ -45,7 +45,8 @@ def bash_image(client: docker.APIClient) -> str:
     try:
         client.inspect_image(reference)
     except docker.errors.ImageNotFound:
-        client.import_image_from_data(_root_file_system({}, _with_libraries("bash")), repository=BASH, tag="1")
+        data = _root_file_system({}, _with_libraries("bash"))
+        client.import_image_from_data(data, repository=BASH, tag="1", changes=["USER 11042:11042"])
     return reference
 
 

@@ -272,7 +272,9 @@ def fresh_stack(docker_url: str = NO_DOCKER, options: Sequence[str] = ()) -> Ite
 
 def new_stack(docker_url: str = NO_DOCKER) -> Stack:
     """One that is not started; the caller closes it."""
-    return Stack(Path(tempfile.mkdtemp(prefix="stack-")) / "data", docker_url)
+    folder = Path(tempfile.mkdtemp(prefix="stack-"))
+    folder.chmod(0o711)  # processes of jobs run as another user
+    return Stack(folder / "data", docker_url)
 
 
 @contextmanager
