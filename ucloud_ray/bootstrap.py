@@ -218,6 +218,20 @@ def network_name(settings: Settings) -> str:
     return "u" + hashlib.sha256(f"{settings.provider.id} {settings.data_dir}".encode()).hexdigest()[:7]
 
 
+def remove_network(settings: Settings) -> None:
+    """Take this machine's network away, once no job is left. Nothing there is success. Raises `DriverError`."""
+
+    async def remove() -> None:
+        network = _node_network()
+        try:
+            if os.geteuid() == 0 and await network.recall(network_name(settings)) is not None:
+                await network.remove(network_name(settings))
+        finally:
+            network.close()
+
+    asyncio.run(remove())
+
+
 def _node_network() -> NodeNetwork:
     """Called on the machine whose network it is, whose environment counts."""
     return NodeNetwork(os.environ.get("DOCKER_HOST") or None)
@@ -340,6 +354,7 @@ def _server(app: Any, listen: str) -> uvicorn.Server:
         access_log=False,
         timeout_graceful_shutdown=5,
         ws="websockets-sansio",
+        ws_per_message_deflate=False,  # costs more than all the rest of the way of a log
     )
     return uvicorn.Server(config)
 

@@ -15,9 +15,12 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from runtimes.network.names import Names
 from tests.support import dockerd
 from tests.support.wait import wait_until
+from ucloud_ray.bootstrap import network_name
 from ucloud_ray.cluster.local import ray_environment, ray_head_command
+from ucloud_ray.settings import Settings
 
 LEAVING_SECONDS = 15.0
 """What was told to go may take a moment."""
@@ -33,6 +36,7 @@ def require_none(data: Path, docker_url: str) -> None:
     except AssertionError as still_there:
         raise AssertionError(f"left behind: {[_words(pid) for pid in processes(data)]}") from still_there
     assert not mounts(data), f"left behind: {mounts(data)}"
+    assert not networks(data), f"left behind: {networks(data)}"
 
 
 def of_ended_jobs(data: Path, docker_url: str) -> dict[str, list[str]]:
@@ -70,6 +74,23 @@ def mounts(data: Path) -> list[str]:
     return [point for point in points if Path(point).is_relative_to(data)]
 
 
+def networks(data: Path) -> list[str]:
+    """Devices and firewall tables of this machine that belong to the stack; none where there is no firewall."""
+    names = Names(network_name(Settings(data_dir=data)))
+    devices = [name for name in (names.bridge, names.tunnel) if (Path("/sys/class/net") / name).exists()]
+    if shutil.which("nft") is None or os.geteuid() != 0:
+        return devices
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+    return devices + [line for line in tables.splitlines() if line.endswith(f" {names.table}")]
+
+
+def remove_networks(data: Path) -> None:
+    """Whatever dockerd still believes."""
+    for found in networks(data):
+        words = ["nft", "delete", *found.split()] if " " in found else ["ip", "link", "delete", found]
+        subprocess.run(words, check=False, capture_output=True)
+
+
 def task_folders(data: Path) -> list[str]:
     """What the drivers keep about each task, hidden drafts included."""
     folders = [path for driver in (data / "tasks").glob("*") for path in driver.iterdir() if path.is_dir()]
@@ -103,6 +124,7 @@ def remove(data: Path, docker_url: str) -> None:
     with suppress(Exception), closing(dockerd.client(docker_url)) as api:
         for container in containers(data, docker_url):
             api.remove_container(container["Id"], force=True)
+    remove_networks(data)
     for point in reversed(mounts(data)):
         subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
     shutil.rmtree(ray_folder(data), ignore_errors=True)

@@ -136,10 +136,26 @@ def down(
 
             stop_all_jobs(data)
         _stop(state)
+        if stop_jobs:
+            _remove_network(data)
     if as_json:
         output.show_json({"stopped": running})
     else:
         output.say("stopped" if running else f"nothing runs on {data}")
+
+
+def _remove_network(data: Path) -> None:
+    """What containers used to talk to each other; there are none any more."""
+    from runtimes.errors import DriverError
+    from ucloud_ray import bootstrap
+    from ucloud_ray.cli.embedded import EFFECTIVE_FILE
+    from ucloud_ray.cli.settings_of import read_settings
+
+    settings = read_settings(data / EFFECTIVE_FILE)
+    try:
+        bootstrap.remove_network(settings)
+    except DriverError as problem:
+        output.say(f"the network of the containers is left on this machine: {problem.message}")
 
 
 def _running(state: state_file.UpState) -> bool:
