@@ -14,7 +14,6 @@ from runtimes.docker.host import DEFAULT_SOCKET
 from runtimes.errors import DriverError
 from runtimes.types import Capabilities
 
-
 _LIMITING_STORAGE = frozenset({"btrfs", "zfs", "devicemapper"})
 _NO_SCRATCH = (
     "policy.scratchBytes is set, but Docker's storage ({driver}) cannot limit containers: use overlay2 on XFS with"

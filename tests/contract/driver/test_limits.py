@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 from runtimes.driver import Driver
 from runtimes.types import Limits, TaskSpec
 from tests.contract.driver.kits import MEGABYTE, DriverKit
 from tests.contract.driver.waiting import has_printed, stderr, stdout
+from tests.support.wait import async_wait_until
 
+MEASURED_SECONDS = 0.5
 EAT_MEMORY = "x=0123456789abcdef; while :; do x=$x$x$x$x; done"
 
 
@@ -31,6 +34,24 @@ async def test_a_task_that_survives_the_death_of_a_child_for_memory_ends_by_itse
     result = await real_driver.wait(await real_driver.start(spec))
     assert (result.code, result.out_of_memory) == (4, True)
     assert stdout(spec) == "survived\n"
+
+
+async def test_half_a_core_is_half_a_core(limiting_kit: DriverKit, real_driver: Driver) -> None:
+    """ENV-36: four loops that would take all there is get half a core together."""
+    script = "for i in 1 2 3 4; do while :; do :; done & done; echo ready; wait"
+    spec = _limited(limiting_kit.make_spec(("sh", "-c", script)), cpu_milli=500)
+    handle = await real_driver.start(spec)
+    await has_printed(spec, "ready")
+    begun, used = time.monotonic(), (await real_driver.usage(handle)).cpu_seconds
+
+    async def has_used_some() -> bool:
+        return (await real_driver.usage(handle)).cpu_seconds > used + MEASURED_SECONDS
+
+    await async_wait_until(has_used_some, "the task to use its share")
+    used = (await real_driver.usage(handle)).cpu_seconds - used
+    # A period may begin or end in between; a busy machine only makes the share smaller.
+    assert used / (time.monotonic() - begun) < 0.6
+    await real_driver.destroy(spec.id)
 
 
 async def test_a_task_cannot_have_more_processes_than_its_limit(limiting_kit: DriverKit, real_driver: Driver) -> None:
