@@ -143,15 +143,15 @@ async def test_a_wrong_or_greedy_template_becomes_a_script_that_says_so(template
 
 
 async def test_the_renderer_is_ended_after_its_time() -> None:
-    limits = RenderLimits(wall_seconds=0.3)
+    limits = RenderLimits(wall_seconds=0.3, cpu_seconds=1000)
     assert "more than 0.3 seconds" in complaint(await script_of(ENDLESS, limits=limits))
     assert psutil.Process().children() == []
 
 
 async def test_the_renderer_ends_with_its_caller() -> None:
     """A destroy cancels a start that is under way (REC-18)."""
-    rendering = asyncio.create_task(render(task(ENDLESS)))
-    await asyncio.to_thread(wait_until, lambda: psutil.Process().children(), "the renderer")
+    rendering = asyncio.create_task(render(task(ENDLESS), RenderLimits(cpu_seconds=1000)))
+    await asyncio.to_thread(wait_until, _confined, "a confined renderer")
     rendering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await rendering
