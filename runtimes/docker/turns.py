@@ -69,8 +69,8 @@ class Turn:
         self._write({"doing": progress.doing, "detail": progress.detail})
 
     def told(self) -> Progress | None:
-        """What the one whose turn it is told last."""
-        told = self._read()
+        """What the one whose turn it is told last; None also before `open` and after `close`."""
+        told = self._read() if self._handle >= 0 else {}
         return Progress(str(told["doing"]), str(told.get("detail", ""))) if "doing" in told else None
 
     def fail(self, error: ImageUnavailable) -> None:

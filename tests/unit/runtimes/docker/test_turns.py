@@ -50,6 +50,16 @@ def test_who_waits_is_seen_until_it_leaves(tmp_path: Path) -> None:
     first.close()
 
 
+def test_nothing_is_told_before_it_is_opened_and_after_it_was_closed(tmp_path: Path) -> None:
+    """Somebody may ask at any moment."""
+    turn = Turn(tmp_path, "daemon a:1")
+    assert turn.told() is None
+    turn.open()
+    turn.close()
+    turn.close()
+    assert turn.told() is None
+
+
 def test_who_waits_hears_how_far_it_is_and_why_it_failed(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
     assert first.take()
