@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from runtimes.types import Template, VariableRef
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtimes import variables
+from runtimes.types import Limits, LogPaths, TaskId, TaskSpec, Template, VariableRef
+from tests.support.bash import words_received
 from ucloud_ray.control.task_command import Command, command_of
 from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
+from ucloud_ray.domain.invocation import build_command
 from ucloud_ray.domain.job import Backend, EnvRef, Job, JobSpec, Launch, Machine, Owner, Rank, Starting
 
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 MACHINE = Machine(ProductId("u1-2", "u1", "example"), 2_500, 6 * 10**9, 1, "Xeon", "DDR5", "H100")
 PROVIDED = {"UCLOUD_RANK": "1", "UCLOUD_JOB_ID": "41"}
 UCLOUD = {
@@ -34,6 +42,41 @@ def command(launch: Launch) -> Command:
     spec = JobSpec(Owner("alice"), "acme", "1.0", "Acme", MACHINE, Backend.DOCKER, 2, launch)
     ranks = (Rank(0, "node-a"), Rank(1, "node-b"))
     return command_of(Job(JobUid("uid"), JobId("41"), Millis(1), spec, Starting(ranks)), 1, PROVIDED)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXT, TEXT, TEXT)
+def test_every_text_reaches_the_program_byte_for_byte(value: str, affix: str, image: str) -> None:
+    """INV-8, INV-13 to INV-16, INV-18, INV-25: as a word, as a value with affixes, as a variable of image and
+    application; from the request to a real program."""
+    glued = {"isPrefixVariablePartOfArg": True, "isSuffixVariablePartOfArg": True}
+    var = {
+        "type": "var",
+        "variableNames": ["a"],
+        "prefixGlobal": "-g",
+        "prefixVariable": affix,
+        "suffixVariable": affix,
+    }
+    entries = [{"type": "word", "word": affix}, var, {**var, **glued}]
+    references = [{"type": "env", "variable": name} for name in ("MINE", "OF_IMAGE", "NOWHERE")]
+    made = build_command(
+        parameters=[{"name": "a", "type": "text", "optional": True}],
+        invocation=[*entries, *references],
+        environment={"MINE": {"type": "var", "variableNames": ["a"]}},
+        values={"a": {"type": "text", "value": value}},
+        map_path=lambda path: None,
+    )
+    told = command(Launch("i", made.argv, made.environment.variables))
+    task = variables.resolve(_task(told), {"OF_IMAGE": image})
+    trimmed = affix.strip()
+    alone = [trimmed] if trimmed else []
+    words = [affix, "-g", *alone, value, *alone, "-g", trimmed + value + trimmed, value, image, ""]
+    assert words_received(list(task.words), dict(task.environment), "MINE") == (words, value)
+
+
+def _task(made: Command) -> TaskSpec:
+    logs, limits = LogPaths(Path("/out"), Path("/err")), Limits(1, 1)
+    return TaskSpec(TaskId("t", "1"), {}, made.argv, made.environment, Path("/job"), logs, limits, "h")
 
 
 def test_variables_of_the_provider_win_over_all_kinds_of_the_application() -> None:
