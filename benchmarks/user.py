@@ -65,6 +65,10 @@ class User:
                     raise BenchmarkError(f"a job is still {state} after {PATIENCE_SECONDS:.0f} s; see the logs")
                 time.sleep(LOOK_SECONDS)
 
+    def log_size(self, job_id: str) -> int:
+        """Bytes that the first rank wrote to standard output, as far as they arrived."""
+        return int(self._call("GET", f"/api/jobs/{job_id}/logs?offset=-1")["total"])
+
     def terminate(self, ids: Iterable[str]) -> None:
         self._call("POST", "/api/jobs/terminate", {"items": [{"id": job_id} for job_id in ids]})
 

@@ -20,6 +20,8 @@ from benchmarks.errors import BenchmarkError, Unavailable
 from benchmarks.peers.services import require, service, wait_until
 
 IMAGE = "ucloud-ray-benchmark/tiny:1"
+APPLETS = ("sh", "yes", "head")
+"""Other names of the one program in it, beside `sleep`."""
 USUAL = "unix:///var/run/docker.sock"
 
 
@@ -31,17 +33,26 @@ class Docker:
         """Returns when the container runs; its id."""
         return _docker(self.url, "run", "--detach", *options, IMAGE, *command)
 
+    def container_labelled(self, label: str) -> str | None:
+        """Id of the container that runs with this label; None if there is none."""
+        ids = _docker(self.url, "ps", "--quiet", f"--filter=label={label}").split()
+        return ids[0] if ids else None
+
     def inspect_labelled(self, label: str) -> str | None:
         """`docker inspect` of the container that runs with this label; None if there is none."""
-        ids = _docker(self.url, "ps", "--quiet", f"--filter=label={label}").split()
-        return _docker(self.url, "inspect", ids[0]) if ids else None
+        found = self.container_labelled(label)
+        return _docker(self.url, "inspect", found) if found else None
+
+    def command(self, *arguments: str) -> list[str]:
+        """What runs this docker command in a shell's place."""
+        return ["docker", "--host", self.url, *arguments]
 
     def remove(self, container: str) -> None:
         _docker(self.url, "rm", "--force", container)
 
     def make_image(self) -> None:
         ended = subprocess.run(
-            ["docker", "--host", self.url, "import", "-", IMAGE],
+            self.command("import", "--change=USER 11042:11042", "-", IMAGE),
             input=_root_file_system(),
             capture_output=True,
             check=False,
@@ -114,4 +125,8 @@ def _root_file_system() -> bytes:
         entry = tarfile.TarInfo("bin/sleep")
         entry.mode, entry.size = 0o755, len(program)
         tar.addfile(entry, io.BytesIO(program))
+        for name in APPLETS:
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "sleep"
+            tar.addfile(link)
     return buffer.getvalue()

@@ -176,7 +176,7 @@ class Follower:
         host = self._api.connection.host
         url = f"ws{host.removeprefix('http')}/api/jobs"
         try:
-            return websocket.connect(url, max_size=None, open_timeout=10, close_timeout=1, proxy=None)
+            return websocket.connect(url, max_size=None, compression=None, open_timeout=10, close_timeout=1, proxy=None)
         except (OSError, WebSocketException) as error:
             raise unreachable(host) from error
 
