@@ -106,8 +106,6 @@ def _bridge_table(plan: NetworkPlan) -> str:
     return f"""{sets}
   chain arriving {{
     type filter hook prerouting priority -300; policy accept;
-    {from_task} ether type != {{ ip, arp }} drop
-    arp saddr ip {terms.subnet} ether saddr . arp saddr ip != @owners drop
     arp saddr ip {terms.subnet} arp saddr ether . arp saddr ip != @owners drop
     {ours} ether saddr . ip saddr != @owners drop
   }}
@@ -160,7 +158,6 @@ def _inet_table(plan: NetworkPlan) -> str:
     ct state related accept
     {into}ip saddr . ip daddr @pairs accept
     ip saddr {terms.range} drop
-    ip saddr @denied drop
     ct direction reply ct state established accept
     drop
   }}
@@ -188,9 +185,8 @@ def _tunnel(terms: _Terms) -> str:
         return ""
     return f"""  chain {TUNNEL} {{
     type filter hook prerouting priority -150; policy accept;
-    iifname "{terms.tunnel}" ip daddr != {terms.subnet} drop
-    iifname "{terms.tunnel}" ip daddr {names.gateway(terms.subnet)} drop
-    iifname "{terms.tunnel}" meta nfproto ipv6 drop
+    iifname "{terms.tunnel}" ip daddr {terms.subnet} ip daddr != {names.gateway(terms.subnet)} accept
+    iifname "{terms.tunnel}" drop
   }}
 """
 

@@ -98,9 +98,11 @@ class Task:
         assert process.stdout is not None
         connection = Connection(process)
         assert process.stdout.readline() == f"{to.name} {self.address}\n"
-        yield connection
-        process.kill()
-        process.communicate()
+        try:
+            yield connection
+        finally:
+            process.kill()
+            process.communicate()
 
 
 @dataclass
@@ -148,6 +150,17 @@ class Site:
             "address": address,
         }
         return TaskSpec(**plain | changes)
+
+    def crash(self) -> None:
+        """Agent and Docker both."""
+        self.agent.kill()
+        assert self.host.daemon is not None
+        self.host.daemon.kill()
+
+    def come_back(self) -> None:
+        assert self.host.daemon is not None
+        self.host.daemon.start()
+        self.agent.restart()
 
     def pid(self, name: str) -> int:
         answer: dict[str, Any] = self.api.inspect_container(name)
@@ -202,12 +215,14 @@ class Bed:
         return {(name, targets[at]) for name, answer in answers.items() for at in answer if targets[at] != name}
 
     @contextmanager
-    def serving_outside(self) -> Iterator[None]:
-        """A server on `SERVED` beside the cluster, for a while."""
-        listener = self.listen(self.outside.command(), self.outside.folder, "outside", SERVED)
-        yield
-        self.listeners.remove(listener)
-        listener.end()
+    def serving(self, host: Host, *ports: int) -> Iterator[Listener]:
+        """A server called `outside` on that machine, for a while; on `SERVED`, if no port is named."""
+        listener = self.listen(host.command(), host.folder, "outside", *(ports or (SERVED,)))
+        try:
+            yield listener
+        finally:
+            self.listeners.remove(listener)
+            listener.end()
 
     def listen(self, inside: list[str], folder: Path, name: str, *ports: int) -> Listener:
         """A server on all addresses of that network; ended with the bed."""
@@ -270,25 +285,18 @@ def output_of(site: Site, container: str, words: list[str]) -> str:
 
 
 @contextmanager
-def published(site: Site, port: int) -> Iterator[str]:
-    """A container of the operator's on a network of its own, with a port of the machine; the name it answers with."""
-    network = site.api.create_network("operators", driver="bridge")["Id"]
+def stranger(site: Site) -> Iterator[str]:
+    """A container of the operator's, on a network of its own; its name."""
     api, name = site.api, "operators"
-    host_config = api.create_host_config(port_bindings={80: port}, network_mode=name)
-    created = api.create_container(
-        images.tiny_image(api), ["sleep", "1000"], name=name, ports=[80], host_config=host_config
-    )
-    log = site.host.folder / name
-    api.start(created)
-    inside = ["nsenter", f"--net=/proc/{site.pid(name)}/ns/net"]
-    with log.open("wb") as output:
-        server = subprocess.Popen([*inside, sys.executable, str(PROBE), "serve", name, "80"], stdout=output)
-    wait_until(lambda: log.read_text().startswith("ready"), f"{name} to listen")
-    yield name
-    server.kill()
-    server.wait()
-    api.remove_container(created, force=True)
-    api.remove_network(network)
+    network = api.create_network(name, driver="bridge")["Id"]
+    host_config = api.create_host_config(network_mode=name)
+    api.create_container(images.tiny_image(api), ["sleep", "1000"], name=name, host_config=host_config)
+    api.start(name)
+    try:
+        yield name
+    finally:
+        api.remove_container(name, force=True)
+        api.remove_network(network)
 
 
 async def start(site: Site, specification: TaskSpec) -> None:

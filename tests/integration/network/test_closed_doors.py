@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from runtimes.network.names import Names
-from tests.support.network_bed import NAME, OTHER, SERVED, Bed, from_host, output_of, published
+from tests.support.hosts import Host
+from tests.support.network_bed import NAME, OTHER, SERVED, Bed, from_host, output_of, stranger
 
 METADATA = "169.254.169.254"
 PROVIDER, RAY, POSTGRES, DOCKER = 8889, 6380, 5432, 2375
@@ -24,7 +25,7 @@ def doors(bed: Bed) -> Iterator[Bed]:
         bed.listen(site.host.command(), site.host.folder, "machine", *FAKES)
     bed.outside.run("ip", "address", "add", f"{METADATA}/32", "dev", "eth0")
     bed.a.host.run("ip", "route", "add", METADATA, "via", bed.outside.address)
-    with bed.serving_outside():
+    with bed.serving(bed.outside):
         yield bed
 
 
@@ -76,7 +77,7 @@ def test_nobody_outside_reaches_a_task(doors: Bed) -> None:
     """Not the other machines of the cluster either, nor a stranger who knows the way."""
     doors.apply([("a1", "b1")])
     target = f"{doors.tasks['a1'].address}:{SERVED}"
-    with _route(doors, doors.a.subnet, doors.a.host.address):
+    with _route(doors.outside, doors.a.subnet, doors.a.host.address):
         assert from_host(doors.outside, target) == {}
     assert from_host(doors.b.host, target) == {}
 
@@ -97,29 +98,68 @@ def test_outbound_traffic_is_what_the_operator_allows(doors: Bed) -> None:
     assert task.reach(target) == {}
 
 
-def test_a_port_that_the_machine_hands_on_to_another_container_is_a_port_of_the_machine(doors: Bed) -> None:
-    """Docker's published ports are answered by no process of the machine."""
+def test_denied_places_are_not_even_sent_to(doors: Bed) -> None:
+    """Not only answers are kept away."""
+    outside, port = doors.outside.address, str(PROVIDER)
+    with doors.serving(doors.outside, PROVIDER) as listener:
+        doors.apply(denied=(f"{outside}/32",))
+        doors.tasks["a1"].probe("throw", outside, port, "00" * 6)
+        doors.apply()
+        assert doors.tasks["a1"].probe("datagram", outside, port, "7") == "arrived"
+        assert listener.heard() == [f"7 bytes from {doors.a.host.address}"]
+
+
+@pytest.mark.parametrize(
+    ("place", "port", "rule"),
+    [
+        ("machine", 8099, "tcp dport 8099 dnat to {outside}:80"),
+        ("outside", 8098, "tcp dport 8098 redirect to :8889"),
+    ],
+)
+def test_what_the_machine_hands_on_for_others_it_does_not_hand_on_for_tasks(
+    doors: Bed, place: str, port: int, rule: str
+) -> None:
+    """An operator's load balancer is a port of the machine, though none of its processes answers; one who takes up
+    what goes elsewhere leads to the machine. Another machine may use both."""
     doors.apply()
-    with published(doors.a, 8088) as name:
-        target = f"{doors.a.host.address}:8088"
-        assert from_host(doors.outside, target)[target].startswith(name)
-        assert doors.tasks["a1"].reach(target) == {}
+    addresses = {"machine": doors.b.host.address, "outside": doors.outside.address}
+    target = f"{addresses[place]}:{port}"
+    with _operators_rule(doors.b.host, rule.format(**addresses)):
+        with _route(doors.a.host, addresses["outside"], addresses["machine"]):
+            assert set(from_host(doors.a.host, target)) == {target}
+        assert doors.tasks["b1"].reach(target) == {}
 
 
 def test_nobody_tells_a_task_the_names_of_others(doors: Bed) -> None:
     """Docker has a name server in every container of a bridge, which knows them all. One that is not ours shows it."""
     doors.apply()
     asked = ["nslookup", "a2", "127.0.0.11"]
-    with published(doors.a, 8088) as stranger:
-        doors.a.api.connect_container_to_network(stranger, Names(NAME).docker, ipv4_address="10.83.1.200")
-        assert doors.tasks["a2"].address in output_of(doors.a, stranger, asked)
-        doors.a.api.disconnect_container_from_network(stranger, Names(NAME).docker, force=True)
+    with stranger(doors.a) as name:
+        doors.a.api.connect_container_to_network(name, Names(NAME).docker, ipv4_address="10.83.1.200")
+        assert doors.tasks["a2"].address in output_of(doors.a, name, asked)
+        doors.a.api.disconnect_container_from_network(name, Names(NAME).docker, force=True)
     assert doors.tasks["a2"].address not in output_of(doors.a, "a1", asked)
     assert "127.0.0.11" not in output_of(doors.a, "a1", ["cat", "/etc/resolv.conf"])
 
 
 @contextlib.contextmanager
-def _route(bed: Bed, subnet: str, through: str) -> Iterator[None]:
-    bed.outside.run("ip", "route", "add", subnet, "via", through)
-    yield
-    bed.outside.run("ip", "route", "delete", subnet)
+def _operators_rule(host: Host, rule: str) -> Iterator[None]:
+    """With the answers coming back the same way."""
+    table = f"""table ip operators {{
+      chain arriving {{ type nat hook prerouting priority dstnat; {rule}; }}
+      chain leaving {{ type nat hook postrouting priority srcnat; tcp dport {SERVED} masquerade; }}
+    }}"""
+    host.run("sh", "-c", f"echo '{table}' | nft -f -")
+    try:
+        yield
+    finally:
+        host.run("nft", "delete", "table", "ip", "operators")
+
+
+@contextlib.contextmanager
+def _route(host: Host, to: str, through: str) -> Iterator[None]:
+    host.run("ip", "route", "add", to, "via", through)
+    try:
+        yield
+    finally:
+        host.run("ip", "route", "delete", to)

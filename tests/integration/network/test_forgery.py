@@ -5,6 +5,10 @@ send from inside a task's network with every right there is. Each forgery is sho
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from runtimes.network import names
 from tests.support.frames import arp_frame, udp_frame
@@ -39,67 +43,118 @@ def test_nobody_can_be_reached_at_an_address_that_is_not_its_own(bed: Bed) -> No
 
 
 def test_an_address_that_a_task_gives_itself_is_of_no_use(bed: Bed) -> None:
-    """Neither a free one of the subnet nor one outside of it; not towards tasks, not to the world."""
-    bed.apply([("a1", "a2"), ("a2", "a3")])
-    a3 = bed.tasks["a3"]
-    target = f"{bed.outside.address}:{SERVED}"
-    with bed.serving_outside():
+    """Towards the world: neither another task's, nor a free one of the subnet, nor one from elsewhere."""
+    bed.apply()
+    a3, outside = bed.tasks["a3"], bed.outside.address
+    gateway = _link_address(bed)
+    with bed.serving(bed.outside) as listener:
         for stolen in (bed.tasks["a1"].address, "10.83.1.99", STRANGER):
-            a3.run("ip", "address", "replace", f"{stolen}/32", "dev", "eth0")
-            try:
-                a3.run("ip", "route", "replace", bed.outside.address, "via", "10.83.1.1", "src", stolen)
-                assert a3.reach(target) == {}, stolen
-            finally:
-                a3.run("ip", "address", "delete", f"{stolen}/32", "dev", "eth0")
-                a3.run("ip", "route", "flush", bed.outside.address, check=False)
-        assert set(a3.reach(target)) == {target}
+            _send(a3, udp_frame((mac(a3), gateway), (stolen, outside), SERVED))
+        _send(a3, udp_frame((mac(a3), gateway), (a3.address, outside), SERVED))
+        machine = bed.a.host.address
+        wait_until(lambda: f"6 bytes from {machine}" in listener.heard(), "the honest datagram")
+        assert listener.heard() == [f"6 bytes from {machine}"]
 
 
 def test_the_way_over_the_gateway_is_no_way_round(bed: Bed) -> None:
-    """To a neighbour without a pair, by a route that the task gives itself."""
+    """To a neighbour without a pair, by a route that the task gives itself; one way would be enough."""
     bed.apply([("a2", "a3")])
-    a1, a2 = bed.tasks["a1"], bed.tasks["a2"]
+    a1, a2, a3 = (bed.tasks[name] for name in ("a1", "a2", "a3"))
+    heard = _heard(a2)
     a1.run("ip", "route", "add", a2.address, "via", "10.83.1.1")
     try:
-        assert a1.reach(f"{a2.address}:{SERVED}") == {}
+        a1.probe("throw", a2.address, str(SERVED), "00" * 6)
+        assert _arrived_before_an_honest_one(a3, a2, heard) == []
     finally:
         a1.run("ip", "route", "delete", a2.address)
-    bed.apply([("a1", "a2")])
-    assert set(a1.reach(f"{a2.address}:{SERVED}")) == {f"{a2.address}:{SERVED}"}
+    bed.apply([("a2", "a3"), ("a1", "a2")])
+    a1.probe("throw", a2.address, str(SERVED), "00" * 6)
+    wait_until(lambda: _heard(a2)[-1] == f"6 bytes from {a1.address}", "what may go the straight way")
 
 
 def test_version_6_of_the_protocol_leads_nowhere(bed: Bed) -> None:
-    """ENV-46: not between tasks, with or without a pair, and not to the machine."""
+    """ENV-46: not between tasks, with or without a pair, and not to the machine, under whatever link address."""
     bed.apply([("a1", "a2")])
     a1, a2 = bed.tasks["a1"], bed.tasks["a2"]
-    for number, task in enumerate((a1, a2), start=1):
-        task.run("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0")
-        task.run("ip", "address", "add", f"fd00::{number}/64", "dev", "eth0", "nodad")
-    machine = bed.a.host.run("ip", "-6", "-brief", "address", "show", "dev", f"br-{NAME}").stdout.split()[2]
-    reached = {"fd00::1": True, "fd00::2": False, f"{machine.split('/')[0]}%eth0": False}
-    try:
-        for target, answers in reached.items():
-            ping = a1.run("busybox", "ping", "-6", "-c1", "-W1", target, check=False)
-            assert (ping.returncode == 0) is answers, target
-    finally:
-        for task in (a1, a2):
-            task.run("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+    shown = bed.a.host.run("ip", "-6", "-brief", "address", "show", "dev", f"br-{NAME}").stdout
+    machine = f"{shown.split()[2].partition('/')[0]}%eth0"
+    with _version_6(a1, 1), _version_6(a2, 2):
+        assert [_pings(a1, target) for target in ("fd00::1", "fd00::2", machine)] == [True, False, False]
+        a1.run("ip", "link", "set", "eth0", "address", "02:99:00:00:00:01")
+        try:
+            assert [_pings(a1, target) for target in ("fd00::1", "fd00::2", machine)] == [True, False, False]
+        finally:
+            a1.run("ip", "link", "set", "eth0", "address", mac(a1))
 
 
 def test_only_machines_of_the_cluster_can_put_packets_into_the_tunnel(bed: Bed) -> None:
     """A stranger on the same wire wraps what b1 might have said; then b's machine, which may, does."""
     bed.apply([("a1", "b1")])
     a1, b1 = bed.tasks["a1"], bed.tasks["b1"]
-    plan = bed.plan(bed.a)
-    ends = [names.tunnel_mac(names.subnet(site.subnet)) for site in (bed.b, bed.a)]
-    inner = bytes.fromhex(udp_frame((ends[0], ends[1]), (b1.address, a1.address), SERVED))
-    wrapped = (b"\x08\x00\x00\x00" + plan.vxlan_id.to_bytes(3, "big") + b"\x00" + inner).hex()
-    heard = _heard(a1)
-    send = (sys.executable, PROBE, "throw", bed.a.host.address, str(plan.vxlan_port), wrapped)
-    bed.outside.run(*send)
+    heard, wrapped = _heard(a1), _wrapped(bed, b1.address, a1.address)
+    bed.outside.run(sys.executable, PROBE, "throw", bed.a.host.address, _tunnel_port(bed), wrapped)
     assert _arrived_before_an_honest_one(b1, a1, heard) == []
-    bed.b.host.run(*send)
+    bed.b.host.run(sys.executable, PROBE, "throw", bed.a.host.address, _tunnel_port(bed), wrapped)
     wait_until(lambda: _heard(a1)[len(heard) + 1 :] == [f"6 bytes from {b1.address}"], "what b's machine wrapped")
+
+
+def test_the_tunnel_leads_to_tasks_and_not_to_the_machine_or_through_it(bed: Bed) -> None:
+    """Even where the other machine let its tasks send."""
+    bed.apply([("a1", "b1")])
+    a1, b1 = bed.tasks["a1"], bed.tasks["b1"]
+    with bed.serving(bed.a.host, 8890) as machine, bed.serving(bed.outside, 8890) as outside:
+        for target in (bed.a.host.address, "10.83.1.1", bed.outside.address):
+            wrapped = _wrapped(bed, b1.address, target, 8890)
+            bed.b.host.run(sys.executable, PROBE, "throw", bed.a.host.address, _tunnel_port(bed), wrapped)
+        assert b1.probe("datagram", a1.address, str(SERVED), "7") == "arrived"
+        for target in (bed.a.host.address, bed.outside.address):
+            bed.b.host.run(sys.executable, PROBE, "throw", target, "8890", "00" * 6)
+        for listener in (machine, outside):
+            wait_until(listener.heard, "what b's machine says itself")
+            assert listener.heard() == [f"6 bytes from {bed.b.host.address}"]
+
+
+@pytest.mark.parametrize("only", ["a", "b"])
+def test_one_machine_is_enough_to_keep_tasks_apart(bed: Bed, only: str) -> None:
+    """The other one may be behind with its plan. One way would be enough to do harm."""
+    bed.apply([("a1", "b1"), ("a2", "b1")])
+    a1, a2, b1 = (bed.tasks[name] for name in ("a1", "a2", "b1"))
+    site = getattr(bed, only)
+    site.agent.apply(bed.plan(site, [("a2", "b1")]))
+    heard = _heard(b1)
+    a1.probe("throw", b1.address, str(SERVED), "00" * 6)
+    assert _arrived_before_an_honest_one(a2, b1, heard) == []
+
+
+@contextmanager
+def _version_6(task: Task, number: int) -> Iterator[None]:
+    task.run("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=0")
+    task.run("ip", "address", "add", f"fd00::{number}/64", "dev", "eth0", "nodad")
+    try:
+        yield
+    finally:
+        task.run("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+
+
+def _pings(task: Task, target: str) -> bool:
+    return task.run("busybox", "ping", "-6", "-c1", "-W1", target, check=False).returncode == 0
+
+
+def _tunnel_port(bed: Bed) -> str:
+    return str(bed.plan(bed.a).vxlan_port)
+
+
+def _wrapped(bed: Bed, source: str, target: str, port: int = SERVED) -> str:
+    """What b's machine would send through the tunnel to a's."""
+    ends = [names.tunnel_mac(names.subnet(site.subnet)) for site in (bed.b, bed.a)]
+    inner = udp_frame((ends[0], ends[1]), (source, target), port)
+    return f"08000000{bed.plan(bed.a).vxlan_id:06x}00{inner}"
+
+
+def _link_address(bed: Bed) -> str:
+    """Of the bridge."""
+    shown = bed.a.host.run("ip", "-brief", "link", "show", "dev", f"br-{NAME}").stdout
+    return shown.split()[2]
 
 
 def mac(task: Task) -> str:

@@ -21,18 +21,16 @@ OURS = Names(NAME)
 def test_everything_stays_in_force_without_agents_and_after_a_crash_of_docker(bed: Bed) -> None:
     """With and without a dockerd that touches the firewall."""
     bed.apply(PAIRS)
-    for site in bed.sites:
-        site.agent.kill()
-        assert site.host.daemon is not None
-        site.host.daemon.kill()
-    assert bed.reached() == both_ways(PAIRS)
-    for site in bed.sites:
-        assert site.host.daemon is not None
-        site.host.daemon.start()
-        site.agent.restart()
+    try:
+        for site in bed.sites:
+            site.crash()
+        assert bed.reached() == both_ways(PAIRS)
+    finally:
+        for site in bed.sites:
+            site.come_back()
     assert bed.reached() == both_ways(PAIRS)
     outside = f"{bed.outside.address}:{SERVED}"
-    with bed.serving_outside():
+    with bed.serving(bed.outside):
         assert set(bed.tasks["a1"].reach(outside)) == {outside}
         assert set(bed.tasks["b1"].reach(outside)) == {outside}
     for site in bed.sites:
@@ -152,8 +150,10 @@ def _machine(*network: str) -> Iterator[tuple[Host, NetworkAgent]]:
     with hosts.hosts(1, daemons=False) as lan:
         lan[0].start_daemon(["--bridge=none", *network])
         agent = NetworkAgent(lan[0])
-        yield lan[0], agent
-        agent.kill()
+        try:
+            yield lan[0], agent
+        finally:
+            agent.kill()
 
 
 def _plan(host: Host, between: str, **changes: str) -> NetworkPlan:
