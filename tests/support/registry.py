@@ -207,6 +207,8 @@ class SlowLine:
         self.rate = rate
         self.connections = 0
         """That are open."""
+        self.carried = 0
+        """Bytes towards callers."""
         self._counting = threading.Lock()
         self._target = target_port
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -246,6 +248,7 @@ class SlowLine:
         try:
             while piece := source.recv(16_384):
                 target.sendall(piece)
+                self.carried += len(piece) if slowly else 0
                 if slowly and self.rate:
                     self._ended.wait(len(piece) / self.rate)
         except OSError:
