@@ -66,6 +66,7 @@ def build_command(
 ) -> AppCommand:
     """All of the below; licences are known by what their values say (W16). Raises `InvalidInvocation`."""
     licenses = license_texts(values)
+    _require_licenses(_resolved(parameters, values), map_path, licenses)
     variables = build_environment(parameters, environment, values, map_path, licenses)
     template = build_template(parameters, invocation, values)
     templated = template is not None or variables.templates
@@ -144,6 +145,13 @@ def build_environment(
             case arguments:
                 variables[name] = " ".join(str(argument) for argument in arguments)
     return AppEnvironment(variables, references, templates)
+
+
+def _require_licenses(resolved: Mapping[str, TypedValue], map_path: PathMap, licenses: Mapping[str, str]) -> None:
+    """Also of those that the command does not mention: a job without its licence is not what the user asked for."""
+    for typed in resolved.values():
+        if typed.parameter["type"] == "license_server":
+            text_of(typed, map_path, licenses)
 
 
 def _resolved(parameters: Sequence[Json], values: Mapping[str, Json]) -> dict[str, TypedValue]:

@@ -232,12 +232,13 @@ def test_a_licence_is_what_its_value_says() -> None:
 
 
 @pytest.mark.parametrize("missing", ["address", "port"])
-def test_a_licence_without_address_or_port_is_refused_where_it_is_used(missing: str) -> None:
+def test_a_licence_without_address_or_port_is_refused(missing: str) -> None:
     value = {"type": "license_server", "id": "7", "address": "lic.example.org", "port": 27000, missing: None}
     declared = [parameter("l", "license_server")]
-    with pytest.raises(InvalidInvocation, match="'l' came without address and port"):
-        build_command(declared, [var("l")], None, {"l": value}, nothing)
-    assert build_command(declared, [word("x")], None, {"l": value}, nothing).argv == ("x",)
+    for entry in (var("l"), word("x")):
+        with pytest.raises(InvalidInvocation, match="'l' came without address and port"):
+            build_command(declared, [entry], None, {"l": value}, nothing)
+    assert build_command([], [word("x")], None, {"l": value}, nothing).argv == ("x",), "nobody declared it (INV-3)"
 
 
 def test_a_reference_stays_one_until_the_task_is_on_its_machine() -> None:
