@@ -74,3 +74,21 @@ def test_docker_is_told_to_let_other_machines_in_where_it_would_not(version: tup
     """Since 28.0 it drops what comes for a container from elsewhere, whatever `DOCKER-USER` says."""
     options = docker_bridge.config(PLAN, 1450, version)["Options"]
     assert options.get("com.docker.network.bridge.gateway_mode_ipv4") == said
+
+
+@pytest.mark.parametrize(
+    ("chain", "own", "shut"),
+    [
+        ("leaving", "ip saddr . ip daddr @pairs accept", "ip daddr 10.83.0.0/16 drop"),
+        ("entering", "ip saddr . ip daddr @pairs accept", "ip saddr 10.83.0.0/16 drop"),
+    ],
+)
+def test_traffic_between_tasks_passes_as_a_pair_or_not_at_all(chain: str, own: str, shut: str) -> None:
+    """ENV-48: before anything could pass it as part of a connection that was allowed once."""
+    body = re.search(rf"chain {chain} \{{\n(.*?)\n  \}}", ruleset.whole(PLAN), re.DOTALL)
+    assert body is not None
+    rules = [line.strip() for line in body[1].splitlines()]
+    before = rules[: rules.index(shut)]
+    assert before[-1].endswith(own)
+    assert not any("established" in rule for rule in before)
+    assert rules[-1] == "drop"
