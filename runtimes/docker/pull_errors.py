@@ -14,6 +14,7 @@ from enum import Enum
 from runtimes.errors import ImageUnavailable
 
 _NAME_LENGTH = 100
+_ADDRESS = re.compile(r'"https?://[^"]*"')
 _NOT_THERE = "the registry has no such image"
 _NO_LOGIN = "it does not exist, or the registry wants a login for it"
 _LOGIN_REFUSED = "the registry refuses the login that this provider has for it, or has no such image"
@@ -90,6 +91,18 @@ def explain(reference: str, words: str, *, logged_in: bool = False) -> ImageUnav
     return ImageUnavailable(
         f"The image {short(reference)} could not be fetched: {why}.", retryable=kind(words) is Trouble.MACHINE
     )
+
+
+def without_name(words: str, reference: str) -> str:
+    """The daemon's words without the image's name and the address that they repeat: nobody's `acme/denied:1.0` is to
+    be taken for a refusal."""
+    name = reference.partition("@")[0]
+    host, slash, path = (
+        name.rpartition(":")[0].partition("/") if ":" in name.rpartition("/")[2] else name.partition("/")
+    )
+    for part in sorted({name, f"{host}{slash}{path}", path or host}, key=len, reverse=True):
+        words = re.sub(rf"(?<![\w.-]){re.escape(part)}(?![\w-])", "…", words)
+    return _ADDRESS.sub("", words)
 
 
 def short(reference: str) -> str:

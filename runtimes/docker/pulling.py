@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from runtimes.docker import registries
+from runtimes.docker import pull_errors, registries
 from runtimes.docker.client import DockerClient, PullFailed, Stream
 from runtimes.docker.fetch import Way
 from runtimes.docker.layers import Layers
@@ -73,6 +73,12 @@ class _Attempt:
         self._stream: Stream[dict[str, Any]] | None = None
 
     def run(self) -> None:
+        try:
+            self._run()
+        except PullFailed as error:
+            raise PullFailed(pull_errors.without_name(error.message, self._reference)) from error
+
+    def _run(self) -> None:
         if self._stopped.is_set():
             return
         stream = self._client.pull(self._reference, self._login)

@@ -72,3 +72,16 @@ def test_a_long_name_leaves_room_for_the_reason() -> None:
     name = f"registry.example.com/{'x' * 300}:1.0"
     assert len(pull_errors.short(name)) < 105
     assert pull_errors.short(name).endswith(":1.0")
+
+
+@pytest.mark.parametrize(
+    "reference", ["h:5000/acme/denied-x509:1.0", "h:5000/acme/denied-x509@sha256:12", "denied-x509"]
+)
+def test_the_name_of_an_image_is_not_taken_for_a_reason(reference: str) -> None:
+    name = reference.partition("@")[0].removesuffix(":1.0")
+    words = f'Get "https://{name}/manifests/1.0": dial tcp: connect: connection refused ({name})'
+    assert pull_errors.kind(words) is Trouble.PERMANENT
+    assert pull_errors.kind(pull_errors.without_name(words, reference)) is Trouble.PASSING
+    for other in (reference, "h:5000/a:1", "m:1", "unknown:1"):
+        missing = f"manifest for {other} not found: manifest unknown"
+        assert pull_errors.kind(pull_errors.without_name(missing, other)) is Trouble.PERMANENT
