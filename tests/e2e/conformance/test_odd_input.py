@@ -24,7 +24,7 @@ def test_a_job_of_an_application_with_an_odd_title_has_a_folder_within_its_drive
     (result,) = home(catalogue).glob(f"Jobs/*/{job['id']}/result")
     assert result.read_text() == "mine\n"
     title = result.parent.parent.name
-    assert title.startswith(".._a_b_")
+    assert title.startswith(".._a_b 😀 ..")
     assert len(title.encode()) <= 100
     (told,) = {update["outputFolder"] for update in job["updates"] if update["outputFolder"]}
     assert told == f"/home-user/Jobs/{title}/{job['id']}"
