@@ -136,7 +136,6 @@ def _inet_table(plan: NetworkPlan) -> str:
     return f"""{_pairs(plan, "inet")}{ranges}
   chain arriving {{
     type filter hook prerouting priority -150; policy accept;
-    iifname "{terms.bridge}" meta nfproto ipv6 drop
     iifname "{terms.bridge}" ip saddr != {terms.subnet} drop
     iifname "{terms.bridge}" fib daddr type != unicast ct state != {{ established, related }} drop
   }}
