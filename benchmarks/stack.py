@@ -28,6 +28,9 @@ START_SECONDS = 90
 CATEGORY = "benchmark"
 CAPACITY = {"cpu": 1000, "memoryInGigs": 10_000}
 PRODUCT = {"name": CATEGORY, "category": CATEGORY, "cpu": 0.1, "memoryInGigs": 0.1}
+CORE = "benchmark-core"
+"""A product for programs that are to keep a core busy."""
+PRODUCTS = [PRODUCT, {"name": CORE, "category": CATEGORY, "cpu": 1, "memoryInGigs": 0.5}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Program:
     backend: str
     command: tuple[str, ...]
     image: str = ""
+    product: str = CATEGORY
 
     def documents(self) -> str:
         text = {"title": self.name, "version": "1", "authors": ["UCloud"], "description": self.name}
@@ -65,7 +69,7 @@ class Program:
         """A specification as a user sends it."""
         return {
             "application": {"name": self.name, "version": "1"},
-            "product": {"id": CATEGORY, "category": CATEGORY, "provider": "example"},
+            "product": {"id": self.product, "category": CATEGORY, "provider": "example"},
             "replicas": 1,
             "parameters": {},
             "resources": [],
@@ -138,7 +142,7 @@ class _Command:
 
 def _config(tuning: Tuning) -> dict[str, Any]:
     node = {"match": {"host": "*"}, "categories": [CATEGORY], "capacity": {CATEGORY: CAPACITY}}
-    return {"products": [PRODUCT], "nodes": [node], "policy": dict(tuning.policy)}
+    return {"products": PRODUCTS, "nodes": [node], "policy": dict(tuning.policy)}
 
 
 def _ray_folder(mark: str) -> Path | None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from benchmarks.options import Options
 from benchmarks.results import ScenarioResult
-from benchmarks.scenarios import container_start, follow, memory, native_batch, native_bulk, native_latency
+from benchmarks.scenarios import (
+    container_start,
+    follow,
+    loud_neighbours,
+    memory,
+    native_batch,
+    native_bulk,
+    native_latency,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +32,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "native-latency": Scenario(native_latency.SUMMARY, frozenset(), native_latency.run),
     "container-start": Scenario(container_start.SUMMARY, frozenset({"docker"}), container_start.run),
     "follow": Scenario(follow.SUMMARY, frozenset({"docker"}), follow.run),
+    "loud-neighbours": Scenario(loud_neighbours.SUMMARY, frozenset({"docker"}), loud_neighbours.run),
     "memory": Scenario(memory.SUMMARY, frozenset(), memory.run),
 }
 PEERS = frozenset[str]().union(*(scenario.peers for scenario in SCENARIOS.values()))
