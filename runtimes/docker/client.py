@@ -214,7 +214,7 @@ class DockerClient:
             return Stream(self._connected().events(since=int(since), filters=filters, decode=True))
 
     def log_pieces(self, container: str, *, follow: bool) -> Stream[bytes]:
-        """The container's output from its beginning, as pieces of Docker's multiplexed stream, cut anywhere. Pieces
+        """The container's output from its beginning, as pieces of Docker's stream with times, cut anywhere. Pieces
         that are there already come together, because the daemon sends one for each line.
 
         Not the library's own `logs`: that one drops which of the two streams a frame belongs to.
@@ -223,7 +223,7 @@ class DockerClient:
             api = self._connected()
             response = api.get(
                 f"{api.base_url}/v{api.api_version}/containers/{container}/logs",
-                params={"stdout": 1, "stderr": 1, "follow": int(follow)},
+                params={"stdout": 1, "stderr": 1, "follow": int(follow), "timestamps": 1},
                 stream=True,
                 timeout=(_REQUEST_SECONDS, None),
             )

@@ -25,6 +25,15 @@ async def test_bytes_that_are_no_text_arrive_unchanged(run: Run, make_task: Make
     assert task.logs.stderr.read_bytes() == b"\xffx"
 
 
+@pytest.mark.parametrize("length", [16383, 16384, 16385, 32768, 100_000])
+async def test_long_lines_keep_their_newlines(run: Run, make_task: MakeTask, length: int) -> None:
+    """LOG-15. Docker 20.10 forgets the newline of a line that it had to cut."""
+    line = f"head -c {length} /dev/zero | tr '\\0' x; echo"
+    task = make_task(f"{line}; echo short; {line}; printf end")
+    await run(task)
+    assert task.logs.stdout.read_bytes() == b"x" * length + b"\nshort\n" + b"x" * length + b"\nend"
+
+
 async def test_the_log_is_seen_in_the_job_folder_as_the_users_own(run: Run, make_task: MakeTask) -> None:
     task = make_task("echo hello")
     await run(task)

@@ -21,7 +21,8 @@ CONTAINER = "c" * 64
 
 
 def frames(*outputs: tuple[int, bytes]) -> list[bytes]:
-    return [struct.pack(">BxxxL", kind, len(output)) + output for kind, output in outputs]
+    messages = [(kind, b"2026-01-02T15:04:05.000000000Z " + output) for kind, output in outputs]
+    return [struct.pack(">BxxxL", kind, len(message)) + message for kind, message in messages]
 
 
 class Pieces:
