@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ucloud_ray import config
-from ucloud_ray.settings import CapacitySettings, DriveOwner, DriveSettings, Settings
+from ucloud_ray.settings import CapacitySettings, CategorySettings, DriveOwner, DriveSettings, Settings
 
 SURFACE = """
 provider:
@@ -68,6 +68,17 @@ def test_every_key_of_the_documented_file_is_understood(tmp_path: Path) -> None:
     assert settings.policy.stop_grace_seconds == 3.0
 
 
+def test_what_a_category_and_a_machine_keep_for_their_system_is_read(tmp_path: Path) -> None:
+    """SCH-5, SCH-7."""
+    text = "products: [{name: a, category: c, gpuType: amd, customRuntime: crun, priority: 3}]\n"
+    text += "categories: {c: {systemReservedCpuMillis: 250}}\nnodes: [{systemReservedMemoryBytes: 1000000000}]\n"
+    settings = read(tmp_path, text)
+    assert settings.categories == {"c": CategorySettings(250)}
+    assert settings.nodes[0].system_reserved_memory_bytes == 10**9
+    product = settings.products[0]
+    assert (product.gpu_type, product.custom_runtime, product.priority) == ("amd", "crun", 3)
+
+
 def test_what_a_file_does_not_say_keeps_its_default(tmp_path: Path) -> None:
     assert read(tmp_path, "") == Settings()
     assert read(tmp_path, "core: {url: 'https://cloud.example.org'}").core.timeout_seconds == 10.0
@@ -99,6 +110,9 @@ def test_an_unknown_key_in_a_list_entry_is_refused(tmp_path: Path) -> None:
         ("products: [{name: a, category: c}, {name: a, category: c}]", "stands twice"),
         ("products: [{name: a, category: c, backends: {podman: {}}}]", "docker, native or virtualMachine"),
         ("nodes: [{categories: [nope]}]", "no product has"),
+        ("categories: {nope: {}}", "no product has"),
+        ("products: [{name: a, category: c, fraction: 0}]", "'fraction' must be above 0"),
+        ("products: [{name: a, category: c, gpuType: matrox}]", "must be one of nvidia, amd"),
         ("policy: {exitCodePolicy: lax}", "must be one of mission, strict"),
         ("policy: {cancelingState: 3}", "must be true or false"),
         ("provider: {listen: localhost}", "must be HOST:PORT"),

@@ -75,6 +75,11 @@ class Offers:
         runs keeps what it was sold with while the runtime is away. None for a product that is not ours any more."""
         return _configured(self._products[product], backend) if product in self._products else BackendSupport()
 
+    def tells_utilization(self, category: str) -> bool:
+        """Whether any product of the category may advertise it (SCH-20)."""
+        ours = (settings for product, settings in self._products.items() if product.category == category)
+        return any(_configured(settings, backend).utilization for settings in ours for backend in Backend)
+
     def utilization(self, category: str, ledger: Ledger, jobs: Sequence[Job]) -> Utilization:
         """SCH-17 to SCH-19. A job that is being ended counts as running until its room is free."""
         mine = [job for job in jobs if job.spec.machine.product.category == category]

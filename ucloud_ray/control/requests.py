@@ -88,6 +88,8 @@ class Requests:
     async def utilization(self, category: str) -> Utilization:
         if category not in self._parts.offers.categories:
             raise NotFound(f"This provider has no product category called {texts.one_line(category)!r}.")
+        if not self._parts.offers.tells_utilization(category):
+            raise BadRequest(f"The use of the category {texts.one_line(category)!r} is not told.")
         ledger, jobs = self._supervisor.scheduler.ledger, self._supervisor.engine.jobs()
         return self._parts.offers.utilization(category, ledger, jobs)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support.local_cluster import CAPACITY
 from tests.unit.control.rig import PRODUCTS, Rig, job, product, ref
 from ucloud_ray.control.errors import BadRequest, NotFound
 from ucloud_ray.control.service import BackendSupport, Utilization
-from ucloud_ray.domain.job import Backend, JobState
+from ucloud_ray.domain.ids import Millis
+from ucloud_ray.domain.job import Backend, JobState, Suspended
 from ucloud_ray.settings import ProductSettings
+
+NOW = Millis(1_700_000_000_000)
 
 
 async def queue_status(rig: Rig, name: str) -> str:
@@ -68,6 +73,38 @@ async def test_an_unknown_category_is_not_found(rig: Rig) -> None:
         await life.requests.utilization("other")
 
 
+async def test_the_use_of_a_category_that_does_not_offer_it_is_not_told(rig: Rig) -> None:
+    """SCH-20."""
+    off = {"docker": {"utilization": False}, "native": {"utilization": False}}
+    rig.products = (ProductSettings("one-core", "standard", backends=off), ProductSettings("other", "open"))
+    life = await rig.start()
+    with pytest.raises(BadRequest, match="is not told"):
+        await life.requests.utilization("standard")
+    assert (await life.requests.utilization("open")).running == 0
+
+
+async def test_a_suspended_machine_is_neither_running_nor_waiting(rig: Rig) -> None:
+    """SCH-19."""
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    running = await rig.until_phase("1", "running")
+    suspended = replace(running, phase=Suspended(NOW, running.ranks))
+    life.supervisor.scheduler.released(running.uid)
+    ledger = life.supervisor.scheduler.ledger
+    seen = life.supervisor.parts.offers.utilization("standard", ledger, [suspended])
+    assert (seen.running, seen.pending, seen.used_cpu) == (0, 0, 0.0)
+
+
+async def test_jobs_that_pause_or_are_being_placed_wait(rig: Rig) -> None:
+    """SCH-17: each job is one or the other, never both and never neither."""
+    life = await rig.start(lambda cluster: cluster.hold("place"))
+    await life.requests.submit([job("1", "run=forever"), job("2", "run=forever")])
+    await rig.until(lambda: life.cluster.called("place"), "the first to be placed")
+    seen = await life.requests.utilization("standard")
+    assert seen.running + seen.pending == 2
+    life.cluster.let_go("place")
+
+
 async def test_a_product_is_available_busy_or_full(rig: Rig) -> None:
     """SCH-20, W7."""
     life = await rig.start()
@@ -101,7 +138,9 @@ async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
     )
     life = await rig.start()
     [one] = await life.requests.support()
-    assert one.backends[Backend.DOCKER] == BackendSupport(enabled=True, peers=True, time_extension=True, utilization=True)
+    assert one.backends[Backend.DOCKER] == BackendSupport(
+        enabled=True, peers=True, time_extension=True, utilization=True
+    )
     assert one.backends[Backend.NATIVE] == BackendSupport()
 
 
