@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -37,6 +38,64 @@ def require_none(data: Path, docker_url: str) -> None:
         raise AssertionError(f"left behind: {[_words(pid) for pid in processes(data)]}") from still_there
     assert not mounts(data), f"left behind: {mounts(data)}"
     assert not networks(data), f"left behind: {networks(data)}"
+
+
+def snapshot(data: Path, docker_url: str) -> dict[str, set[str]]:
+    """Everything on the machine that jobs of this stack may add to: kind to names. Between two jobs it is the same."""
+    name = network_name(Settings(data_dir=data))
+    with closing(dockerd.client(docker_url)) as api:
+        containers = {container["Id"] for container in api.containers(all=True)}
+        docker_networks = {network["Name"] for network in api.networks()}
+    return {
+        "containers": containers,
+        "networks of Docker": docker_networks,
+        "mounts": _mounts_naming(data),
+        "firewall rules": _rules(name),
+        "devices on the bridge": {path.name for path in Path("/sys/class/net").glob("*/lower_*") if name in str(path)},
+        "processes": {_words(pid) for pid in workloads(data)},
+        "control groups": {str(group) for group in control_groups(data)},
+        "task folders and files": {str(path) for path in (data / "tasks").rglob("*") if not _is_log(path)},
+    }
+
+
+def workloads(data: Path) -> list[int]:
+    """Processes of jobs of this stack, and whoever waits for them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                of_a_job = b"UCLOUD_JOB_ID=" in (entry / "environ").read_bytes()
+                waits = (entry / "comm").read_text().strip() == "ucloud-waiter"
+                if (of_a_job or waits) and _alive(entry) and _uses(entry, data):
+                    found.append(int(entry.name))
+    return found
+
+
+def _uses(entry: Path, data: Path) -> bool:
+    """Works in the folder, sees it mounted, or holds a file of it."""
+    held = [os.readlink(link) for link in (entry / "fd").iterdir()]
+    places = [os.readlink(entry / "cwd"), (entry / "mountinfo").read_text(), *held]
+    return any(str(data) in place for place in places)
+
+
+def _mounts_naming(data: Path) -> set[str]:
+    """Also those whose source lies below it, wherever they are mounted."""
+    return {line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(data) in line}
+
+
+def _rules(name: str) -> set[str]:
+    """Lines of the tables of this network, without the counts of packets."""
+    tables = [table.split()[1:] for table in _nft("list", "tables").splitlines() if name in table]
+    lines = " ".join(_nft("list", "table", *table) for table in tables).replace(",", "\n").splitlines()
+    return {re.sub(r"counter packets \d+ bytes \d+", "counter", line).strip() for line in lines}
+
+
+def _nft(*words: str) -> str:
+    return subprocess.run(["nft", *words], capture_output=True, text=True, check=False).stdout
+
+
+def _is_log(path: Path) -> bool:
+    return path.suffix == ".log"
 
 
 def of_ended_jobs(data: Path, docker_url: str) -> dict[str, list[str]]:
