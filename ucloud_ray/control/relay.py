@@ -53,6 +53,7 @@ class LogRelay:
         self._logs_dir = logs_dir
         self._key = key
         self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def start(self, address: str) -> int:
         """Listen on the machine's cluster address; returns the port."""
@@ -60,10 +61,14 @@ class LogRelay:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
+        """Ends the connections too; readers come again, here or to a successor."""
         if self._server is not None:
             self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             greeting = orjson.loads(await asyncio.wait_for(reader.readline(), GREETING_SECONDS))
             await self._answer(greeting, reader, writer)
@@ -72,6 +77,7 @@ class LogRelay:
         except ConnectionError:
             pass
         finally:
+            self._open.discard(writer)
             writer.close()
 
     async def _answer(

@@ -87,15 +87,15 @@ class RelayReader:
         writer.write(b"finish\n")
 
     async def _receive(self, reader: asyncio.StreamReader) -> bool:
-        new_connection = True
+        told_before: set[int] = set()
         while header := await reader.readline():
             frame = orjson.loads(header)
             if frame.get("end"):
                 return True
             data = await reader.readexactly(frame["size"])
             if frame["stream"] == "usage":
-                await self._pass_usage(frame, data, new_connection)
-                new_connection = False
+                await self._pass_usage(frame, data, anew=frame["rank"] not in told_before)
+                told_before.add(frame["rank"])
             else:
                 await self._pass_text(frame, data)
         return False
@@ -106,7 +106,7 @@ class RelayReader:
         for chunk in text.chunks(data, frame["offset"] - len(data)):
             await self._emit(chunk)
 
-    async def _pass_usage(self, frame: dict[str, Any], data: bytes, new_connection: bool) -> None:
-        """A connection that was made again begins with the whole file."""
+    async def _pass_usage(self, frame: dict[str, Any], data: bytes, anew: bool) -> None:
+        """Each connection begins with the whole file."""
         samples = tuple(usage_file.parse(data))
-        await self._emit(UsageChunk(frame["rank"], samples, reset=frame["reset"] or new_connection))
+        await self._emit(UsageChunk(frame["rank"], samples, reset=frame["reset"] or anew))
