@@ -253,6 +253,9 @@ def network_bed() -> Iterator[Bed]:
         lan[1].start_daemon(["--bridge=none", "--iptables=false"])
         # What Docker does where it is the first to switch forwarding on.
         lan[0].run("iptables", "-P", "FORWARD", "DROP")
+        # On the one machine what is bridged is not shown to the rules for what is routed, on the other it is.
+        for host, shown in zip(lan.hosts, "01", strict=False):
+            host.run("sysctl", "-w", f"net.bridge.bridge-nf-call-iptables={shown}")
         sites = [_site(at_end, host, number) for number, host in enumerate(lan.hosts[:2], start=1)]
         bed = Bed(*sites, outside=lan[2])
         at_end.callback(_end_listeners, bed)

@@ -12,6 +12,7 @@ import pytest
 
 from runtimes.network import names
 from tests.support.frames import arp_frame, udp_frame
+from tests.support.hosts import Host
 from tests.support.network_bed import NAME, PROBE, SERVED, Bed, Task
 from tests.support.wait import wait_until
 
@@ -46,7 +47,7 @@ def test_an_address_that_a_task_gives_itself_is_of_no_use(bed: Bed) -> None:
     """Towards the world: neither another task's, nor a free one of the subnet, nor one from elsewhere."""
     bed.apply()
     a3, outside = bed.tasks["a3"], bed.outside.address
-    gateway = _link_address(bed)
+    gateway = _mac_of(bed.a.host, f"br-{NAME}")
     with bed.serving(bed.outside) as listener:
         for stolen in (bed.tasks["a1"].address, "10.83.1.99", STRANGER):
             _send(a3, udp_frame((mac(a3), gateway), (stolen, outside), SERVED))
@@ -96,6 +97,17 @@ def test_only_machines_of_the_cluster_can_put_packets_into_the_tunnel(bed: Bed) 
     assert _arrived_before_an_honest_one(b1, a1, heard) == []
     bed.b.host.run(sys.executable, PROBE, "throw", bed.a.host.address, _tunnel_port(bed), wrapped)
     wait_until(lambda: _heard(a1)[len(heard) + 1 :] == [f"6 bytes from {b1.address}"], "what b's machine wrapped")
+
+
+def test_a_stranger_on_the_wire_is_not_taken_for_a_task_of_another_machine(bed: Bed) -> None:
+    """Where there is a tunnel. With plain routes nobody can tell, which shows that the datagram is a good one."""
+    a1, b1 = bed.tasks["a1"], bed.tasks["b1"]
+    frame = udp_frame((_mac_of(bed.outside), _mac_of(bed.a.host)), (b1.address, a1.address), SERVED)
+    for between, arrives in (("vxlan", []), ("routes", [f"6 bytes from {b1.address}"])):
+        bed.apply([("a1", "b1")], between=between)
+        heard = _heard(a1)
+        bed.outside.run(sys.executable, PROBE, "frame", "eth0", frame)
+        assert _arrived_before_an_honest_one(b1, a1, heard) == arrives
 
 
 def test_the_tunnel_leads_to_tasks_and_not_to_the_machine_or_through_it(bed: Bed) -> None:
@@ -151,10 +163,8 @@ def _wrapped(bed: Bed, source: str, target: str, port: int = SERVED) -> str:
     return f"08000000{bed.plan(bed.a).vxlan_id:06x}00{inner}"
 
 
-def _link_address(bed: Bed) -> str:
-    """Of the bridge."""
-    shown = bed.a.host.run("ip", "-brief", "link", "show", "dev", f"br-{NAME}").stdout
-    return shown.split()[2]
+def _mac_of(host: Host, device: str = "eth0") -> str:
+    return host.run("ip", "-brief", "link", "show", "dev", device).stdout.split()[2]
 
 
 def mac(task: Task) -> str:
