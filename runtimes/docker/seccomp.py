@@ -6,7 +6,7 @@ whoever starts it on the machine: no set-user-id or set-group-id mode, no device
 capability, see `spec`). A mode is an argument in a register for the calls below and can be looked at; calls that take
 it from memory (`openat2`, `io_uring`) or that the library does not know (`fchmodat2`) are not there for such a
 container, and programs fall back to the older ones. Hence a list of what is allowed: a list of what is denied would let
-through whatever the next kernel brings (docs/decisions/0004-root-in-containers.md).
+through whatever the next kernel brings (docs/decisions/0007-root-in-containers.md).
 """
 
 from __future__ import annotations
