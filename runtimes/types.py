@@ -121,6 +121,8 @@ class TaskSpec:
     """Start in `/work`; otherwise in the image's own directory (INV-44)."""
     run_as_root: bool = False
     """Whether an image whose user is root is acceptable (ENV-34, ENV-35)."""
+    login: str | None = None
+    """Account whose supplementary groups a process gets; None: none."""
     user: tuple[int, int] | None = None
     """uid and gid of a process; None: the user that runs the driver."""
     stop_grace_seconds: float = 10.0

@@ -28,6 +28,7 @@ from runtimes.network.names import Names
 from runtimes.network.node_network import NodeNetwork
 from runtimes.settings import DockerSettings, NativeSettings, RegistryLogin, RuntimeSettings, ScriptedSettings
 from ucloud_ray import __version__, garbage, telemetry
+from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
 from ucloud_ray.control.fabric import METADATA, Ground
@@ -193,7 +194,7 @@ def _task_factory(settings: Settings) -> TaskFactory:
         logs_dir=settings.state_of("{host}") / "logs",
         pids_limit=settings.policy.pids_limit,
         open_files_limit=settings.policy.open_files_limit,
-        job_user=_job_user(),
+        accounts=Accounts(_job_user(), settings.policy.native_accounts, settings.accounts),
         container_root=settings.policy.container_root,
         sensitive_projects=frozenset(settings.policy.sensitive_projects),
     )

@@ -166,6 +166,8 @@ class PolicySettings:
     """LC-7."""
     restart_on_exit: Literal["accept", "reject"] = "accept"
     """LC-28."""
+    native_accounts: Literal["shared", "own"] = "shared"
+    """Whom processes run as (ENV-28, ENV-29): all as the job user, or each user as an account of their own."""
     stop_grace_seconds: float = 10.0
     """ENV-42."""
     node_loss_grace_seconds: float = 60.0
@@ -217,6 +219,8 @@ class Settings:
     nodes: tuple[NodeSettings, ...] = ()
     drives: tuple[DriveSettings, ...] = ()
     registries: tuple[RegistrySettings, ...] = ()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    """UCloud user to account of the machines, where they have different names (`policy.nativeAccounts`)."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
     node_dir: Path | None = None
     """Folder of each machine's own state: tasks and the private copies of logs. `{host}` stands for our name of the

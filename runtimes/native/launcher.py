@@ -274,7 +274,7 @@ def run(task: dict[str, Any], waiter: list[int], files: list[int], report: int) 
     _report(report, outcome="started")
     try:
         # Only now, because a user may not write to the state folder. Nothing of his has run yet.
-        _drop_privileges(task["user"])
+        _drop_privileges(task["user"], task.get("groups", []))
         _reset_signals()
         os.execvpe(task["argv"][0], task["argv"], task["environment"])
     except (OSError, ValueError) as error:
@@ -315,11 +315,11 @@ def _identity(pid: int) -> list[int]:
     return [pid, int(_stat(pid)[19])]
 
 
-def _drop_privileges(user: list[int] | None) -> None:
+def _drop_privileges(user: list[int] | None, groups: list[int]) -> None:
     if user is None:
         return
     uid, gid = user
-    os.setgroups([])
+    os.setgroups(groups)
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
 

@@ -45,7 +45,12 @@ def _check_file_name(name: str) -> None:
 
 
 def describe(
-    spec: TaskSpec, cgroups: Sequence[Path], config: Path, owner: Mapping[str, str], now: float
+    spec: TaskSpec,
+    cgroups: Sequence[Path],
+    config: Path,
+    owner: Mapping[str, str],
+    now: float,
+    groups: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Content of `task.json`: what the launcher needs, and what a driver in another process needs afterwards."""
     spec = variables.resolve(spec, environment(spec, config, owner), str(config))
@@ -58,6 +63,7 @@ def describe(
         "argv": list(spec.words),
         "environment": environment(spec, config, owner),
         "user": None if spec.user is None else list(spec.user),
+        "groups": list(groups),
         "open_files": spec.limits.open_files,
         "cgroups": [str(folder) for folder in cgroups],
         "stdout": str(spec.logs.stdout),

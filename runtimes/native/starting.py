@@ -76,7 +76,12 @@ class Starter:
 
     def _make_folder(self, spec: TaskSpec, folder: TaskFolder) -> None:
         task = plan.describe(
-            spec, self._limits.folders(spec.id), folder.folder / "etc", _owner(spec.user, spec.job_folder), time.time()
+            spec,
+            self._limits.folders(spec.id),
+            folder.folder / "etc",
+            _owner(spec.user, spec.job_folder),
+            time.time(),
+            _groups(spec),
         )
         folder.create(task, spec.files)
         try:
@@ -170,6 +175,20 @@ def _open_folder(path: Path, files: ExitStack) -> int:
 def _closed_with(files: ExitStack, file: int) -> int:
     files.callback(os.close, file)
     return file
+
+
+def _groups(spec: TaskSpec) -> list[int]:
+    """Of the account on this machine. Raises `InvalidTask` if it has none of this name and number."""
+    if spec.login is None or spec.user is None:
+        return []
+    uid, gid = spec.user
+    try:
+        known = pwd.getpwnam(spec.login).pw_uid == uid
+    except KeyError:
+        known = False
+    if not known:
+        raise InvalidTask(f"this machine has no account {spec.login} with the user id {uid}")
+    return os.getgrouplist(spec.login, gid)
 
 
 def _owner(user: tuple[int, int] | None, job_folder: Path) -> dict[str, str]:

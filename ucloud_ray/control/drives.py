@@ -45,6 +45,8 @@ class JobFolder:
     """Of its drive."""
     relative: PurePosixPath
     ucloud_path: str
+    uid: int = JOB_UID
+    """Its owner; the group is the job user's."""
 
     @property
     def path(self) -> Path:

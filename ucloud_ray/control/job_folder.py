@@ -20,6 +20,8 @@ PARAMETERS = "JobParameters.json"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _MODE = 0o2775
 """The group may write, and what is made inside stays in the group, whoever the user of an image is (ENV-34)."""
+_MODE_OF_ONE = 0o2770
+"""Where users have accounts of their own, the others' are kept out."""
 
 
 def make_job_folder(folder: JobFolder) -> bool:
@@ -30,8 +32,8 @@ def make_job_folder(folder: JobFolder) -> bool:
     """
     folder.root.mkdir(parents=True, exist_ok=True)
     with _opened(folder, make=True) as opened:
-        _give_to_job_user(opened)
-        os.fchmod(opened, _MODE)
+        _give(opened, folder.uid)
+        os.fchmod(opened, _MODE if folder.uid == JOB_UID else _MODE_OF_ONE)
         return not _exists(opened, PARAMETERS)
 
 
@@ -47,7 +49,7 @@ def write_parameters(folder: JobFolder, document: Mapping[str, Any] | None) -> N
         with open(file, "w", encoding="utf-8") as writer:
             json.dump(parameters, writer, ensure_ascii=False, indent=2)
             writer.write("\n")
-            _give_to_job_user(writer.fileno())
+            _give(writer.fileno(), folder.uid)
 
 
 def clear_mount_points(folder: JobFolder, names: Iterable[str]) -> None:
@@ -89,13 +91,13 @@ def _enter(parent: int, name: str, make: bool) -> int:
         make = False
     handle = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
     if make:
-        _give_to_job_user(handle)
+        _give(handle, JOB_UID)
     return handle
 
 
-def _give_to_job_user(opened: int) -> None:
+def _give(opened: int, uid: int) -> None:
     if os.geteuid() == 0:
-        os.fchown(opened, JOB_UID, JOB_UID)
+        os.fchown(opened, uid, JOB_UID)
 
 
 def _exists(folder: int, name: str) -> bool:

@@ -127,7 +127,7 @@ class Performer:
                 self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(started.exit)))
 
     async def _start_task(self, job: Job, effect: effects.StartReplica) -> Started:
-        folder = self._tasks.drives.job_folder(job)
+        folder = self._tasks.folder(job)
         if await _make_folder(folder) and effect.rank == 0:
             await self._write_parameters(job, folder)
         if job.output_folder != folder.ucloud_path:

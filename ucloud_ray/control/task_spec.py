@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from runtimes.types import Limits, LogPaths, Mount, TaskId, TaskSpec
-from ucloud_ray.control.drives import Drives
+from ucloud_ray.control.accounts import Accounts
+from ucloud_ray.control.drives import Drives, JobFolder
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.task_command import command_of
 from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, MountRequest, Owner
@@ -35,8 +36,8 @@ class TaskFactory:
     """Of the private logs; `{host}` stands for the machine (`settings.of_host`)."""
     pids_limit: int
     open_files_limit: int
-    job_user: tuple[int, int] | None
-    """uid and gid of processes (ENV-34); None where we may not change users. A container's user is its image's."""
+    accounts: Accounts
+    """Whom processes run as (ENV-28). A container's user is its image's."""
     container_root: Literal["allow", "remapped", "never"] = "allow"
     """Whether containers may run as root."""
     sensitive_projects: frozenset[str] = frozenset()
@@ -48,9 +49,16 @@ class TaskFactory:
             raise BadRequest("The application wants to run as root, which this provider does not allow.")
         if spec.owner.project in self.sensitive_projects and spec.backend is not Backend.DOCKER:
             raise BadRequest("Jobs of this project may only run in containers.")
+        self._user(spec)
         self.drives.home(spec.owner)
         for mount in spec.launch.mounts:
             self.drives.check(mount.ucloud_path, spec.owner)
+
+    def folder(self, job: Job) -> JobFolder:
+        """Where its files go, and whose it is. Raises `BadRequest`."""
+        user = self._user(job.spec)
+        folder = self.drives.job_folder(job)
+        return folder if user is None else replace(folder, uid=user[0])
 
     def build(self, job: Job, rank: int, hosts: Mapping[str, str] | None = None) -> TaskSpec:
         """`hosts`: whom the rank can talk to, by name (`fabric_keeper`).
@@ -80,7 +88,8 @@ class TaskFactory:
             files=info_files(job, rank),
             change_working_directory=job.spec.launch.change_working_directory,
             run_as_root=job.spec.launch.run_as_root,
-            user=self._user(job),
+            user=self._user(job.spec),
+            login=self._login(job.spec),
             stop_grace_seconds=job.rules.stop_grace / 1000,
             gpu_count=job.spec.machine.gpu,
             gpu_ids=_gpus(job, rank),
@@ -104,8 +113,11 @@ class TaskFactory:
     def _limits(self, machine: Machine) -> Limits:
         return Limits(machine.cpu_milli, machine.memory_bytes, self.pids_limit, self.open_files_limit)
 
-    def _user(self, job: Job) -> tuple[int, int] | None:
-        return self.job_user if job.spec.backend is Backend.NATIVE else None
+    def _user(self, spec: JobSpec) -> tuple[int, int] | None:
+        return self.accounts.of(spec.owner.created_by) if spec.backend is Backend.NATIVE else None
+
+    def _login(self, spec: JobSpec) -> str | None:
+        return self.accounts.login(spec.owner.created_by) if spec.backend is Backend.NATIVE else None
 
     def _mounts(self, job: Job) -> tuple[Mount, ...]:
         if job.spec.backend is not Backend.DOCKER:

@@ -11,6 +11,7 @@ from typing import Any
 from tests.support.local_cluster import CATEGORY, PROVIDER, LocalCluster, Machines
 from tests.support.recorded_updates import RecordedUpdates
 from tests.support.wait import async_wait_until
+from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.offers import Offers, machine_of
@@ -132,7 +133,7 @@ class Rig:
         return life
 
     def tasks(self) -> TaskFactory:
-        return TaskFactory(PROVIDER, Drives((), self.folder / "drives"), self.folder / "logs", 100, 100, None)
+        return TaskFactory(PROVIDER, Drives((), self.folder / "drives"), self.folder / "logs", 100, 100, Accounts(None))
 
     async def crash(self) -> None:
         """The newest supervisor ends without a word: nothing of it reaches the store or a machine any more."""

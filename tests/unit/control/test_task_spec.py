@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.types import Limits, LogPaths, Mount, TaskId, VariableRef
+from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.task_spec import TaskFactory, cores, mount_points
@@ -40,7 +41,7 @@ LAUNCH = Launch(
 def factory(tmp_path: Path) -> TaskFactory:
     drive = DriveSettings("7", "Home", tmp_path / "alice", DriveOwner("user", username="alice"))
     drive.path.mkdir()
-    return TaskFactory("example", Drives((drive,), None), tmp_path / "logs", 100, 200, (11042, 11042))
+    return TaskFactory("example", Drives((drive,), None), tmp_path / "logs", 100, 200, Accounts((11042, 11042)))
 
 
 def a_job(**more: object) -> Job:

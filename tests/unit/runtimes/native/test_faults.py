@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import json
 import os
+import pwd
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -328,6 +329,29 @@ async def test_a_process_of_another_user_is_his_alone_and_so_are_its_logs(driver
     await driver.wait(await driver.start(spec))
     assert spec.logs.stdout.read_text() == "11042\n11042\n0\nrefused\n"
     assert (spec.logs.stdout.stat().st_uid, spec.logs.stdout.stat().st_gid) == (11042, 11042)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch to another user")
+async def test_a_process_with_an_account_of_its_own_is_in_its_groups(driver: NativeDriver, tmp_path: Path) -> None:
+    """ENV-28: project folders are often open to a group only."""
+    account = max(pwd.getpwall(), key=lambda one: (len(os.getgrouplist(one.pw_name, one.pw_gid)), one.pw_uid))
+    wanted = os.getgrouplist(account.pw_name, account.pw_gid)
+    spec = a_spec(tmp_path, "id -un; id -G", user=(account.pw_uid, account.pw_gid), login=account.pw_name)
+    await driver.wait(await driver.start(spec))
+    name, groups = spec.logs.stdout.read_text().splitlines()
+    assert name == account.pw_name
+    assert {int(group) for group in groups.split()} == set(wanted)
+
+
+@pytest.mark.parametrize("user", [(11042, 11042), (1, 1)])
+async def test_an_account_that_this_machine_does_not_have_is_refused(
+    driver: NativeDriver, tmp_path: Path, user: tuple[int, int]
+) -> None:
+    """ENV-28: the same name may be another person here."""
+    with pytest.raises(InvalidTask, match="this machine has no account"):
+        await driver.start(a_spec(tmp_path, "true", user=user, login="somebody" if user[0] == 1 else "root"))
+    with pytest.raises(TaskNotFound):
+        await driver.recover(ID)
 
 
 async def test_the_launcher_ends_when_its_driver_does(tmp_path: Path) -> None:
