@@ -184,6 +184,32 @@ def test_a_file_overlays_the_embedded_defaults(tmp_path: Path) -> None:
     assert settings.policy.replica_end_policy == "all"
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("network: {range: 10.83.0.0}", "nodePrefix"),
+        ("network: {range: 10.83.0.1/16}", "range"),
+        ("network: {range: 'fd00::/8'}", "range"),
+        ("network: {denied: [example.com]}", "denied"),
+        ("network: {outbound: ['0.0.0.0/33']}", "outbound"),
+        ("network: {nodePrefix: 31}", "nodePrefix"),
+        ("network: {range: 10.83.0.0/24, nodePrefix: 23}", "nodePrefix"),
+        ("ray: {listen: 10.0.0.1}", "ray.listen"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused_by_its_key(tmp_path: Path, text: str, key: str) -> None:
+    assert key in refused(tmp_path, text)
+
+
+def test_two_installations_on_one_machine_have_networks_of_their_own(tmp_path: Path) -> None:
+    ranges = {
+        config.embedded_settings(tmp_path / name, "http://127.0.0.1:1", "127.0.0.1:2", "local").network.range
+        for name in ("one", "two")
+    }
+    assert len(ranges) == 2
+    assert all(read(tmp_path, f"network: {{range: {text}}}").network.range == text for text in ranges)
+
+
 def test_the_embedded_defaults_can_place_the_mission_documents_machine(tmp_path: Path) -> None:
     settings = config.embedded_settings(tmp_path, "http://127.0.0.1:1", "127.0.0.1:2", "local")
     product, sold = settings.products[0], settings.nodes[0].capacity["example-compute"]

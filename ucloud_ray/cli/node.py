@@ -47,28 +47,25 @@ def node(
     data = data.resolve()
     name = host or socket.gethostname()
     settings = _settings(config, data)
-    state_dir = settings.state_of(name)
-    lock = minder.lock(state_dir / "node")
+    folder = settings.state_of(name) / f"node-{name}"  # the machine's own, also where all of them share the rest
+    lock = minder.lock(folder)
     try:
-        _keep_joined(settings, address, name, listen or _address_towards(address), state_dir)
+        _keep_joined(settings, address, name, listen or _address_towards(address), folder)
     finally:
         os.close(lock)
 
 
-def _keep_joined(settings: Settings, head: str, host: str, address: str, state_dir: Path) -> None:
+def _keep_joined(settings: Settings, head: str, host: str, address: str, folder: Path) -> None:
     from ucloud_ray.cluster.local import ray_node_command
 
     hardware = node_offer.hardware_here()
     resources, labels = node_offer.resources(settings, host, hardware), node_offer.labels(settings, host, hardware)
     labels |= node_offer.visible_gpus(os.environ)
     gpus = node_offer.gpus(settings, host, hardware)
-    command = ray_node_command(head, state_dir, host, resources, labels, address, gpus)
+    command = ray_node_command(head, folder, host, resources, labels, address, gpus)
     # Its stack traces when it is declared dead go to a file of their own.
-    logs_dir = state_dir / "logs-of-services"
-    logs_dir.mkdir(parents=True, exist_ok=True)
-    raylet = parts.Part(
-        parts.PartSpec("raylet", command, _environment(settings), lambda: True, stop_seconds=20.0), logs_dir
-    )
+    spec = parts.PartSpec("raylet", command, _environment(settings), lambda: True, stop_seconds=20.0)
+    raylet = parts.Part(spec, folder)
     output.say(f"joining {head} as {host} with {address} (log: {raylet.log_file})")
     minder.Minder([raylet], lambda ready: None, output.say).run()
 

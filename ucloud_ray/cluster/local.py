@@ -65,7 +65,7 @@ def ray_node_command(
     gpus: int = 0,
 ) -> list[str]:
     """`ray start --block`: join the head at HOST:PORT. `state_dir` is this machine's own folder."""
-    return _ray_start([f"--address={head}"], state_dir / host, host, resources, labels, address, gpus)
+    return _ray_start([f"--address={head}"], state_dir, host, resources, labels, address, gpus)
 
 
 def _ray_start(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+from ucloud_ray.control.addresses import needs_network
 from ucloud_ray.control.keeping import Keeping
 from ucloud_ray.control.ledger import Ledger
 from ucloud_ray.control.waiting_line import Shape, Waiting, WaitingLine
@@ -71,4 +72,6 @@ class WaitingNews:
         sold = [node for node in ledger.nodes if node.alive and entry.category in node.capacity]
         drained = sum(1 for node in sold if node.host in ledger.drained)
         free, open_to_it = self._keeping.free(entry), self._keeping.open_to(entry)
-        return waiting.reason(free, open_to_it, spec.machine, spec.replicas, drained)
+        apart = [node for node in sold if spec.backend in node.backends and not ledger.connects(node)]
+        unconnected = len(apart) if needs_network(spec) else 0
+        return waiting.reason(free, open_to_it, spec.machine, spec.replicas, drained, unconnected)

@@ -48,17 +48,26 @@ def worth_telling(said: Said, place: int, cause: Cause, now: float) -> bool:
     return cause != said.cause or place * 2 <= said.place or (place == 1 and said.place > 1)
 
 
-def reason(free: Sizes, open_to_it: Sizes, machine: Machine, replicas: int, in_maintenance: int = 0) -> Reason:
+def reason(
+    free: Sizes,
+    open_to_it: Sizes,
+    machine: Machine,
+    replicas: int,
+    in_maintenance: int = 0,
+    without_network: int = 0,
+) -> Reason:
     """Args:
 
     free: what is free on each machine that can run the job at all.
     open_to_it: the same, less what is kept for jobs that waited longer.
     in_maintenance: machines of the category that take no new jobs.
+    without_network: machines that could run it if it had nobody to talk to (D14).
     """
+    apart = _maintenance(in_maintenance) + _unconnected(without_network)
     if not free:
-        return Reason("away", f"no machine for it is available at the moment{_maintenance(in_maintenance)}")
+        return Reason("away", f"no machine for it is available at the moment{apart}")
     if not fits(free, {}, machine, replicas):
-        return Reason("full", _shortage(free, machine, replicas) + _maintenance(in_maintenance))
+        return Reason("full", _shortage(free, machine, replicas) + apart)
     if not fits(open_to_it, {}, machine, replicas):
         return Reason("kept", "what is free is kept for a job that has waited longer")
     return Reason("refused", "the machines are being made ready")
@@ -124,6 +133,10 @@ def _number(index: int, amount: int) -> str:
 
 def _is_one(index: int, amount: int) -> bool:
     return index == 1 or amount == (1000 if index == 0 else 1)
+
+
+def _unconnected(machines: int) -> str:
+    return f", not counting {machines} without a network for containers" if machines else ""
 
 
 def _maintenance(machines: int) -> str:

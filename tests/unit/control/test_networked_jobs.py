@@ -126,7 +126,7 @@ async def test_the_guest_goes_on_without_the_name_when_its_peer_ends(rig: Rig) -
     await rig.until_state("41", JobState.SUCCESS)
     assert pairs(rig) == set()
     uid = (await life.requests.view(ref("42"))).uid
-    names = {id.incarnation: told for id, told in rig.machines.hosts["node-a"].names.items()}
+    names = {task.incarnation: told for task, told in rig.machines.hosts["node-a"].names.items()}
     assert names[f"{uid}.1"] == {}
     assert (await life.requests.view(ref("42"))).state is JobState.RUNNING
 
@@ -235,6 +235,18 @@ async def test_a_job_that_needs_a_network_is_placed_where_there_is_one(rig: Rig)
     await life.requests.submit([job("41", "run=20ms", replicas=2)])
     await rig.until_state("41", JobState.SUCCESS)
     assert {call[1] for call in life.cluster.called("start")} == {"node-b"}
+
+
+async def test_why_it_waits_says_that_machines_have_no_network(rig: Rig) -> None:
+    """SCH-13."""
+    rig.machines.hosts["node-a"].networked = False
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", **WHOLE)])
+    await rig.until_state("41", JobState.RUNNING)
+    await life.requests.submit([job("42", "run=forever", **WHOLE), job("43", "run=forever", replicas=2)])
+    await rig.until_state("42", JobState.RUNNING)
+    waits = (await life.requests.view(ref("43"))).status
+    assert waits.endswith("needs 2 x 1 core, 0 are free, not counting 1 without a network for containers")
 
 
 async def test_a_peer_is_refused_for_a_process(rig: Rig) -> None:
