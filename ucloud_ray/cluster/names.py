@@ -34,7 +34,7 @@ def parse_group(name: str) -> tuple[str, int] | None:
 
 def bundle(machine: Machine) -> dict[str, float]:
     """What one rank reserves: cores and decimal gigabytes of its category, and GPUs. Which ones is in our own books:
-    Ray would choose anew after it was restarted (decision 0004)."""
+    Ray would choose anew after it was restarted (decision 0009)."""
     category = machine.product.category
     amounts = {
         f"ucloud-ray/{category}/cpu": machine.cpu_milli / 1000,
