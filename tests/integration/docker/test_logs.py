@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from runtimes.docker.driver import DockerDriver
 from runtimes.settings import DockerSettings
 from runtimes.types import LogPaths
 from tests.integration.docker.conftest import MEGABYTE, MakeTask, Run
+from tests.support import small_disk
 from tests.support.wait import async_wait_until
 
 
@@ -75,38 +76,43 @@ async def test_a_log_that_the_user_deletes_or_truncates_does_not_stop_logging(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("this machine does not let root mount a file system")
-    try:
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    with small_disk.mounted(tmp_path / "small") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 async def test_a_full_disk_neither_stops_the_job_nor_loses_its_output(
-    driver: DockerDriver, make_task: MakeTask, small_disk: Path
+    driver: DockerDriver, make_task: MakeTask, tiny: Path
 ) -> None:
     """LOG-17: the job ends although nothing can be written; once there is room, everything is."""
-    filler = small_disk / "filler"
-    filler.write_bytes(b"x" * (MEGABYTE // 2))
+    filler = tiny / "filler"
+    filler.write_bytes(b"x" * (small_disk.SIZE - MEGABYTE // 2))
     script = "dd if=/dev/urandom of=random bs=1k count=800 2>/dev/null; cat random; echo > ended"
-    task = make_task(script, logs=LogPaths(small_disk / "out", small_disk / "err"))
+    task = make_task(script, logs=LogPaths(tiny / "out", tiny / "err"))
     handle = await driver.start(task)
 
     async def has_ended() -> bool:
         return (task.job_folder / "ended").exists()
 
     await async_wait_until(has_ended, "the program to end")
-    assert small_disk.joinpath("out").stat().st_size < 800 * 1024
+    await _has_size(tiny / "out", 1)
+    assert tiny.joinpath("out").stat().st_size < 800 * 1024
     filler.unlink()
     await driver.wait(handle)
-    assert _digest(small_disk / "out") == _digest(task.job_folder / "random")
+    assert _digest(tiny / "out") == _digest(task.job_folder / "random")
+    await driver.destroy(task.id)
+
+
+async def test_a_full_job_folder_on_another_file_system_costs_its_own_copy_only(
+    driver: DockerDriver, make_task: MakeTask, tiny: Path, tmp_path: Path
+) -> None:
+    """LOG-15 to LOG-17: the user sees as much as has room; the private log is whole; the job noticed nothing."""
+    os.chmod(tiny, 0o777)
+    task = dataclasses.replace(make_task("head -c 3000000 /dev/zero; echo out >&2; exit 3"), job_folder=tiny)
+    result = await driver.wait(await driver.start(task))
+    assert result.code == 3
+    assert task.logs.stdout.stat().st_size == 3_000_000
+    assert 0 < (tiny / task.logs.stdout.name).stat().st_size <= small_disk.SIZE
     await driver.destroy(task.id)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,58 @@ def test_a_private_log_is_shown_as_a_second_name_of_one_file(tmp_path: Path) -> 
     assert logfiles.publish(private / "log", job)
     _append(private / "log", b"two\n")
     assert (job / "log").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_log_on_another_file_system_is_shown_as_a_second_file(tmp_path: Path) -> None:
+    """LOG-15, LOG-16: as it is for a name that the user took."""
+    private, job = tmp_path / "private", tmp_path / "job"
+    private.mkdir()
+    job.mkdir()
+    _append(private / "log", b"")
+    assert logfiles.show(private / "log", job) is None
+    (job / "log").unlink()
+    (job / "log").write_bytes(b"his\n")
+    copy = logfiles.show(private / "log", job)
+    assert copy is not None
+    os.write(copy, b"ours\n")
+    os.close(copy)
+    assert (job / "log").read_bytes() == b"his\nours\n"
+    (job / "log").unlink()
+    (job / "log").symlink_to(tmp_path / "victim")
+    assert logfiles.show(private / "log", job) is None
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_link_that_comes_and_goes_is_never_followed(tmp_path: Path) -> None:
+    """LOG-18: whatever the user's timing."""
+    private, job, victim = tmp_path / "private", tmp_path / "job", tmp_path / "victim"
+    private.mkdir()
+    job.mkdir()
+    victim.write_bytes(b"precious")
+    before = victim.stat()
+    _append(private / "log", b"")
+    over = threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            for change in (lambda: (job / "log").symlink_to(victim), (job / "log").unlink, (job / "log").touch):
+                with contextlib.suppress(OSError):
+                    change()
+            with contextlib.suppress(OSError):
+                (job / "log").unlink()
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    for _ in range(2000):
+        copy = logfiles.show(private / "log", job, (11042, 11042) if os.geteuid() == 0 else None)
+        if copy is not None:
+            os.write(copy, b"x")
+            os.close(copy)
+    over.set()
+    swapper.join()
+    after = victim.stat()
+    assert victim.read_bytes() == b"precious"
+    assert (after.st_uid, after.st_nlink) == (before.st_uid, before.st_nlink)
 
 
 @pytest.mark.parametrize("taken_by", ["file", "link", "folder"])
