@@ -24,7 +24,7 @@ USER = (11042, 11042)
 class DockerKit(DriverKit):
     name: ClassVar[str] = "docker"
     sees_our_files: ClassVar[bool] = False
-    own_variables: ClassVar[frozenset[str]] = frozenset({"HOME", "HOSTNAME", "PATH"})
+    own_variables: ClassVar[frozenset[str]] = frozenset({"HOME", "HOSTNAME", "PATH", "NVIDIA_VISIBLE_DEVICES"})
     marks: ClassVar[tuple[pytest.MarkDecorator, ...]] = (pytest.mark.docker,)
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,11 @@ CGROUP_ROOT = f"ucloud-ray-test-{os.getpid()}"
 
 class NativeKit(DriverKit):
     name: ClassVar[str] = "native"
-    own_variables: ClassVar[frozenset[str]] = frozenset({"PATH", "HOME", "LANG", "USER", "TMPDIR"})
+    own_variables: ClassVar[frozenset[str]] = frozenset({"PATH", "HOME", "LANG", "USER", "TMPDIR"}) | {
+        "CUDA_VISIBLE_DEVICES",
+        "NVIDIA_VISIBLE_DEVICES",
+        "ROCR_VISIBLE_DEVICES",
+    }
 
     def make_settings(self, folder: Path) -> RuntimeSettings:
         native = NativeSettings(state_dir=folder / "native", cgroup_root=CGROUP_ROOT)

@@ -25,6 +25,7 @@ async def test_the_environment_is_what_was_given_and_what_docker_always_sets(run
         "HOME=/",
         f"HOSTNAME={task.hostname}",
         "HTTP_PROXY=",
+        "NVIDIA_VISIBLE_DEVICES=void",
         "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ]
 

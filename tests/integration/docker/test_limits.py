@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import docker
+
 from runtimes.docker.driver import DockerDriver
 from runtimes.types import Limits
 from tests.integration.docker.conftest import MEGABYTE, MakeTask, Run
@@ -21,6 +23,16 @@ async def test_shared_memory_is_as_large_as_memory_and_counts_towards_it(run: Ru
     result = await run(task)
     assert task.logs.stdout.read_text() == f"{64 * 1024}\n"
     assert result.out_of_memory or "No space left" in task.logs.stderr.read_text()
+
+
+async def test_memory_cannot_be_stretched_by_swap(
+    driver: DockerDriver, make_task: MakeTask, api: docker.APIClient
+) -> None:
+    """ENV-36: decimal, and the limit of memory and swap together is that of memory."""
+    task = make_task("exit 0", limits=Limits(cpu_milli=1000, memory_bytes=1_000_000_000))
+    await driver.start(task)
+    limits = api.inspect_container(task.id.name)["HostConfig"]
+    assert (limits["Memory"], limits["MemorySwap"]) == (1_000_000_000, 1_000_000_000)
 
 
 async def test_a_child_killed_for_memory_is_a_note_and_not_the_end(run: Run, make_task: MakeTask) -> None:
