@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     help="Measure ucloud-ray against its peers, in turns, on this machine.",
 )
-Results = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Results; else the newest.")]
+Results = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Results; else the newest of each.")]
 
 
 @app.command("run")
@@ -109,16 +109,16 @@ def make_report(
     file: Results = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = report.PAGE,
 ) -> None:
-    """Write the page of a run: the missed targets first.
+    """Write the page of a run, or of the newest one of each scenario: the missed targets first.
 
     \b
     Examples:
       python -m benchmarks report
       python -m benchmarks report benchmarks/results/20260101-120000.json --out /tmp/page.md
     """
-    source = file or results.newest()
-    out.write_text(report.page(results.load(source), source.name))
-    say(f"{out} is written from {source}")
+    runs = [(results.load(file), file.name)] if file else results.newest_of_each()
+    out.write_text(report.page(runs))
+    say(f"{out} is written from {', '.join(source for _, source in runs)}")
 
 
 @app.command("list")

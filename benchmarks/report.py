@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +35,12 @@ class Row:
         return self.target.met_by(self.median)
 
 
-def page(result: RunResult, source: str) -> str:
-    """Markdown. `source` is the name of the file with the raw figures."""
-    rows = sorted(targets(result), key=lambda row: row.met)
-    parts = [INTRODUCTION, _machine(result, source), _target_table(rows), *_skipped(result)]
-    parts += [_scenario(scenario) for scenario in result.scenarios]
+def page(runs: Sequence[tuple[RunResult, str]]) -> str:
+    """Markdown about one or more runs, each with the name of the file with its raw figures."""
+    rows = sorted((row for result, _ in runs for row in targets(result)), key=lambda row: row.met)
+    parts = [INTRODUCTION, *(_machine(result, source) for result, source in runs), _target_table(rows)]
+    parts += [part for result, _ in runs for part in _skipped(result)]
+    parts += [_scenario(scenario) for result, _ in runs for scenario in result.scenarios]
     return "\n".join(parts)
 
 
@@ -68,8 +69,9 @@ def _machine(result: RunResult, source: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     computer = f"{facts['cpus']} processors ({facts['cpuModel']}), {facts['memoryGiB']} GiB, {facts['distribution']}"
     programs = f"kernel {facts['kernel']}, Python {facts['python']}, {versions}"
+    names = ", ".join(scenario.name for scenario in result.scenarios)
     return (
-        f"Measured {facts['measuredAt']} at commit `{facts['commit']}` with `{result.command}`: {computer}, "
+        f"{names}: measured {facts['measuredAt']} at commit `{facts['commit']}` with `{result.command}`: {computer}, "
         f"{programs}. "
         f"Load of the machine before the start: {facts['loadBefore']}.{_busy(facts)} Raw figures: "
         f"`benchmarks/results/{source}`.\n"

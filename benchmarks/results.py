@@ -118,12 +118,20 @@ def load(file: Path) -> RunResult:
         raise UsageMistake(f"{file} is not a result of `python -m benchmarks run` ({error})") from error
 
 
-def newest() -> Path:
-    """The last file of the results folder; their names begin with the time."""
-    files = sorted(FOLDER.glob("*.json"))
-    if not files:
+def newest_of_each(folder: Path = FOLDER) -> list[tuple[RunResult, str]]:
+    """For every scenario the last run that measured it, newest run first, with the name of its file. The names of files
+    begin with the time."""
+    seen: set[str] = set()
+    found = []
+    for file in sorted(folder.glob("*.json"), reverse=True):
+        result = load(file)
+        fresh = [scenario for scenario in result.scenarios if scenario.name not in seen and not scenario.failed]
+        if fresh:
+            found.append((RunResult(result.machine, result.command, fresh), file.name))
+            seen.update(scenario.name for scenario in fresh)
+    if not found:
         raise UsageMistake("there are no results yet; `python -m benchmarks run` writes them")
-    return files[-1]
+    return found
 
 
 def _scenario(plain: dict[str, Any]) -> ScenarioResult:

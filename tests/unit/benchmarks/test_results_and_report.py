@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def test_a_target_says_which_side_is_better(target: Target, value: float, met: b
 
 
 def test_the_page_shows_missed_targets_first() -> None:
-    lines = report.page(a_run(ours=20.0, latency=99.0), "a.json").splitlines()
+    lines = report.page([(a_run(ours=20.0, latency=99.0), "a.json")]).splitlines()
     rows = [line for line in lines if line.startswith(("| met", "| **missed**"))]
     assert rows == [
         "| **missed** | native-batch, tuned: p50 | budget: 50 ms | 99 ms |",
@@ -78,13 +79,13 @@ def test_the_page_shows_missed_targets_first() -> None:
 def test_the_page_says_what_was_not_measured_and_why() -> None:
     run = a_run()
     run.scenarios[0].failed = "it burnt down"
-    page = report.page(run, "a.json")
+    page = report.page([(run, "a.json")])
     assert "- native-batch, tuned, against ray-jobs: install ray[default]" in page
     assert "- native-batch ended early: it burnt down" in page
 
 
 def test_the_page_shows_every_figure_the_policy_and_the_peer() -> None:
-    page = report.page(a_run(), "a.json")
+    page = report.page([(a_run(), "a.json")])
     for part in ("`replicasPerActor` 100", "RSS: all | 100 MiB", "how it is set up", "benchmarks/results/a.json"):
         assert part in page
 
@@ -92,8 +93,8 @@ def test_the_page_shows_every_figure_the_policy_and_the_peer() -> None:
 def test_the_page_warns_when_the_machine_was_busy() -> None:
     busy = a_run()
     busy.machine = {**MACHINE, "loadBefore": 3.0}
-    assert "Other work went on" in report.page(busy, "a.json")
-    assert "Other work went on" not in report.page(a_run(), "a.json")
+    assert "Other work went on" in report.page([(busy, "a.json")])
+    assert "Other work went on" not in report.page([(a_run(), "a.json")])
 
 
 def test_two_runs_are_compared_by_their_ratios() -> None:
@@ -106,3 +107,19 @@ def test_what_only_one_run_has_is_said() -> None:
     after = a_run()
     after.scenarios[0].setups[0].figures.pop()
     assert list(compare.lines(a_run(), after))[-1].split()[-4:] == ["only", "in", "the", "first"]
+
+
+def test_the_page_has_the_newest_run_of_each_scenario(tmp_path: Path) -> None:
+    """One that ended early is none."""
+    for name, scenarios in {"1": ["old", "both"], "2": ["both", "broken"], "3": ["broken"]}.items():
+        run = replace(a_run(), scenarios=[ScenarioResult(scenario, f"of run {name}") for scenario in scenarios])
+        if name == "3":
+            run.scenarios[0].failed = "no disk"
+        results.save(run, tmp_path / f"{name}.json")
+    runs = results.newest_of_each(tmp_path)
+    assert [(source, [s.name for s in run.scenarios]) for run, source in runs] == [
+        ("2.json", ["both", "broken"]),
+        ("1.json", ["old"]),
+    ]
+    page = report.page(runs)
+    assert [line for line in page.splitlines() if line.startswith("Of run")] == ["Of run 2.", "Of run 2.", "Of run 1."]
