@@ -68,7 +68,7 @@ class ProductSettings:
     custom_runtime: str | None = None
     """Docker runtime for containers on this product, as the daemon knows it; None: the daemon's default."""
     fraction: float = 1.0
-    """The share of `cpu` that a replica really gets (SCH-2); does not count with GPUs."""
+    """The share of `cpu` that a replica occupies of its machine; it may use all (SCH-5, SCH-6). Not with GPUs."""
     priority: int = 0
     """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
     free_to_use: bool = False

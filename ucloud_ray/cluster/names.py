@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ucloud_ray.domain.job import Machine
+from ucloud_ray.domain.products import size_of
 
 SUPERVISOR = "JobSupervisor"
 HOST_LABEL = "ucloud-ray/host"
@@ -35,12 +36,12 @@ def parse_group(name: str) -> tuple[str, int] | None:
 def bundle(machine: Machine) -> dict[str, float]:
     """What one rank reserves: cores and decimal gigabytes of its category, and GPUs. Which ones is in our own books:
     Ray would choose anew after it was restarted (decision 0009)."""
-    category = machine.product.category
+    category, size = machine.product.category, size_of(machine)
     amounts = {
-        f"ucloud-ray/{category}/cpu": machine.cpu_milli / 1000,
-        f"ucloud-ray/{category}/memory": -(-machine.memory_bytes * _STEP // 10**9) / _STEP,
-        f"ucloud-ray/{category}/gpu": float(machine.gpu),
-        "GPU": float(machine.gpu),
+        f"ucloud-ray/{category}/cpu": size.cpu_milli / 1000,
+        f"ucloud-ray/{category}/memory": -(-size.memory_bytes * _STEP // 10**9) / _STEP,
+        f"ucloud-ray/{category}/gpu": float(size.gpu),
+        "GPU": float(size.gpu),
     }
     return {name: amount for name, amount in amounts.items() if amount > 0}
 

@@ -13,7 +13,8 @@ from ucloud_ray.control.ledger import Ledger
 from ucloud_ray.control.service import BackendSupport, ProductSupport, Utilization
 from ucloud_ray.domain.ids import ProductId
 from ucloud_ray.domain.job import Backend, Job, Machine, Queued
-from ucloud_ray.domain.products import GIGABYTE, queue_status, total
+from ucloud_ray.domain.products import queue_status, total
+from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import ProductSettings
 
 SUPPORTED: Mapping[Backend, BackendSupport] = {
@@ -45,11 +46,11 @@ class Offers:
     def machine(self, product: ProductId) -> Machine | None:
         """The product's size; None if it is not ours (SCH-4)."""
         found = self._products.get(product)
-        return None if found is None else machine_of(product, found)
+        return None if found is None else machine_of(found, product.provider)
 
     def machines(self) -> list[Machine]:
         """Every product's size."""
-        return [machine_of(product, settings) for product, settings in self._products.items()]
+        return [machine_of(settings, product.provider) for product, settings in self._products.items()]
 
     @property
     def categories(self) -> frozenset[str]:
@@ -96,23 +97,8 @@ class Offers:
 
     def _support_of(self, product: ProductId, settings: ProductSettings, ledger: Ledger) -> ProductSupport:
         flags = {backend: self.backend_support(product, backend, ledger) for backend in Backend}
-        status = queue_status(ledger.free(product.category), machine_of(product, settings))
+        status = queue_status(ledger.free(product.category), machine_of(settings, product.provider))
         return ProductSupport(product, flags, status)
-
-
-def machine_of(product: ProductId, settings: ProductSettings) -> Machine:
-    return Machine(
-        product=product,
-        cpu_milli=round(settings.cpu * 1000 * (1 if settings.gpu else settings.fraction)),
-        memory_bytes=round(settings.memory_in_gigs * GIGABYTE),
-        gpu=settings.gpu,
-        cpu_model=settings.cpu_model,
-        memory_model=settings.memory_model,
-        gpu_model=settings.gpu_model,
-        gpu_type=settings.gpu_type,
-        custom_runtime=settings.custom_runtime,
-        priority=settings.priority,
-    )
 
 
 def _configured(product: ProductSettings, backend: Backend) -> BackendSupport:

@@ -92,6 +92,8 @@ class Machine:
     """Docker runtime of its containers; None: the machine's own."""
     priority: int = 0
     """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
+    booked_cpu_milli: int | None = None
+    """What a replica occupies of its machine where it is less than it may use (SCH-5, SCH-6)."""
 
 
 @dataclass(frozen=True, slots=True)

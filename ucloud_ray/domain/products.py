@@ -41,7 +41,8 @@ Sizes = Mapping[str, tuple[int, int, int]]
 
 def size_of(machine: Machine) -> Size:
     """What one replica occupies (SCH-18: the product's size, not the load)."""
-    return Size(machine.cpu_milli, machine.memory_bytes, machine.gpu)
+    booked = machine.booked_cpu_milli
+    return Size(machine.cpu_milli if booked is None else booked, machine.memory_bytes, machine.gpu)
 
 
 def requested_cpu(cpu_milli: int, reserved_milli: int, largest_milli: int, fraction: float = 1.0) -> int:

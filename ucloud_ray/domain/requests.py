@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 
 from ucloud_ray.domain.ids import JobId, Millis
-from ucloud_ray.domain.job import Backend, Job, JobSpec, Queued, Starting
+from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, Queued, Starting
 from ucloud_ray.domain.on_order import is_ending, is_restartable, verdict_in_force
 
 __all__ = [
@@ -86,5 +86,4 @@ def same_job(job: Job, created_at: Millis, spec: JobSpec) -> bool:
 
 
 def _asked(spec: JobSpec) -> JobSpec:
-    bare = replace(spec.machine, cpu_milli=0, memory_bytes=0, gpu=0, cpu_model="", memory_model="", gpu_model="")
-    return replace(spec, machine=bare, application_title="")
+    return replace(spec, machine=Machine(spec.machine.product, 0, 0), application_title="")

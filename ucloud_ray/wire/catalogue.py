@@ -7,13 +7,10 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from ucloud_ray.domain.folder_names import home_of
-from ucloud_ray.domain.ids import ProductId
 from ucloud_ray.domain.job import Machine, Owner
-from ucloud_ray.settings import DriveSettings, ProductSettings, Settings
+from ucloud_ray.machines import machine_of
+from ucloud_ray.settings import DriveSettings, Settings
 from ucloud_ray.wire.common import ProductReference
-
-GIGABYTE = 10**9
-"""Decimal (SCH-1, ENV-36)."""
 
 
 class Catalogue(Protocol):
@@ -76,16 +73,3 @@ class ConfiguredCatalogue:
 
 def _workspace(drive: DriveSettings) -> str:
     return Owner(drive.owner.username or "", drive.owner.project_id).workspace
-
-
-def machine_of(product: ProductSettings, provider_id: str) -> Machine:
-    """The size of a configured product in our units (SCH-2)."""
-    return Machine(
-        ProductId(product.name, product.category, provider_id),
-        cpu_milli=round(product.cpu * 1000),
-        memory_bytes=round(product.memory_in_gigs * GIGABYTE),
-        gpu=product.gpu,
-        cpu_model=product.cpu_model,
-        memory_model=product.memory_model,
-        gpu_model=product.gpu_model,
-    )

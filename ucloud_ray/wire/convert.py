@@ -6,18 +6,15 @@ Machine sizes come from our own configuration and not from the job's copy of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from ucloud_ray.domain.arguments import require_startable
 from ucloud_ray.domain.formatting import PathMap
-from ucloud_ray.domain.ids import JobId
 from ucloud_ray.domain.invocation import AppCommand, InvalidInvocation, build_command
 from ucloud_ray.domain.job import Backend, JobSpec, Launch, Owner
 from ucloud_ray.domain.mounts import FileWish, path_in_container, plan_mounts, wished_files
 from ucloud_ray.domain.paths import normalise
-from ucloud_ray.domain.peers import wished_peers
 from ucloud_ray.wire import refusals
 from ucloud_ray.wire.applications import Application, ContainerDescription, ToolDescription
 from ucloud_ray.wire.catalogue import Catalogue
@@ -48,7 +45,7 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
         machine=machine,
         backend=Backend(tool.backend),
         replicas=specification.replicas,
-        launch=replace(_launch(job, application, tool, catalogue), peers=peers_of(job, application)),
+        launch=_launch(job, application, tool, catalogue),
         name=specification.name or None,
         time_allocation=None if time is None else time.millis,
         restart_on_exit=bool(specification.restart_on_exit),
@@ -114,7 +111,6 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
     require_startable(command.argv, command.environment.variables)
     if init_script and not command.argv and command.template is None:
         raise ConversionRefused("The application runs its image as it is; no script can run before that")
-    declared = {parameter.name for parameter in application.invocation.parameters}
     container = application.invocation.container or ContainerDescription()
     return Launch(
         image=None if native else refusals.image_of(tool),
@@ -127,7 +123,7 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
         mounts=mounts,
         change_working_directory=container.change_working_directory,
         run_as_root=container.run_as_root,
-        peers=wished_peers([*(value for name, value in values.items() if name in declared), *resources], JobId(job.id)),
+        peers=peers_of(job, application),
         init_script=_seen(init_script[0].path, map_path) if init_script else None,
         opened_file=_seen(specification.opened_file, map_path) if specification.opened_file else None,
     )

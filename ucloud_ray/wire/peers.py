@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ucloud_ray.domain.ids import JobId
 from ucloud_ray.domain.job import PeerRequest
 from ucloud_ray.domain.requests import is_possible_id
+from ucloud_ray.wire import refusals
 from ucloud_ray.wire.applications import Application
 from ucloud_ray.wire.jobs import Job
 from ucloud_ray.wire.refusals import ConversionRefused
@@ -30,7 +31,7 @@ def peers_of(job: Job, application: Application) -> tuple[PeerRequest, ...]:
         peer = PeerRequest(_checked(hostname), JobId(peer_id))
         if not is_possible_id(peer_id):
             raise ConversionRefused(f"The job to connect to as {hostname!r} is not named by an id that UCloud gives")
-        if peer.hostname in _LOCAL or own.fullmatch(peer.hostname):
+        if peer.hostname in _LOCAL or own.fullmatch(peer.hostname) or peer_id == job.id:
             raise ConversionRefused(f"The host name {hostname!r} leads to the job itself; choose another one")
         if found.setdefault(peer.hostname, peer) != peer:
             raise ConversionRefused(f"Two jobs cannot both be reached as {hostname!r}; choose another name for one")
@@ -38,9 +39,10 @@ def peers_of(job: Job, application: Application) -> tuple[PeerRequest, ...]:
 
 
 def _given(job: Job, application: Application) -> Iterator[tuple[str, str]]:
-    """Values of parameters that the application does not declare are ignored (INV-3)."""
+    """Values of parameters that neither the application nor a workflow declares are ignored (INV-3, INV-43)."""
     values = job.specification.parameters or {}
-    declared = (values.get(parameter.name) for parameter in application.invocation.parameters)
+    names = dict.fromkeys(parameter.name for parameter in refusals.declared(application, job.specification))
+    declared = (values.get(name) for name in names)
     for value in (*declared, *(job.specification.resources or [])):
         if isinstance(value, PeerValue):
             yield value.hostname, value.job_id

@@ -5,6 +5,8 @@ The Core checks little of this (O9, O10), so nothing is taken for granted.
 
 from __future__ import annotations
 
+from itertools import chain
+
 from ucloud_ray.domain.job import Machine
 from ucloud_ray.domain.requests import MAX_ALLOCATION, is_possible_id
 from ucloud_ray.wire.applications import Application, ApplicationParameter, ToolDescription
@@ -96,8 +98,8 @@ def check_options(specification: JobSpecification, application: Application, cat
 
 def check_resources(specification: JobSpecification, application: Application) -> None:
     """RES-1, RES-3, RES-25. Values of parameters that the application does not declare are ignored (INV-3)."""
-    declared = {parameter.name for parameter in (*application.invocation.parameters, *_inputs(specification))}
-    given = [value.type for name, value in (specification.parameters or {}).items() if name in declared]
+    names = {parameter.name for parameter in declared(application, specification)}
+    given = [value.type for name, value in (specification.parameters or {}).items() if name in names]
     attached = [value.type for value in specification.resources or []]
     for kind in (*given, *attached):
         if specification.replicas > 1 and kind in _EXCLUSIVE:
@@ -109,10 +111,12 @@ def check_resources(specification: JobSpecification, application: Application) -
             raise ConversionRefused(f"This provider cannot attach a resource of the kind {kind!r} to a job")
 
 
-def _inputs(specification: JobSpecification) -> list[ApplicationParameter]:
-    """What workflows declare (INV-43)."""
-    workflows = (value for value in (specification.parameters or {}).values() if isinstance(value, WorkflowValue))
-    return [parameter for workflow in workflows for parameter in workflow.specification.inputs]
+def declared(application: Application, specification: JobSpecification) -> list[ApplicationParameter]:
+    """The application's own parameters, then those that workflows add (INV-43)."""
+    own, values = application.invocation.parameters, specification.parameters or {}
+    workflows = (values.get(parameter.name) for parameter in own if parameter.type == "workflow")
+    inputs = (workflow.specification.inputs for workflow in workflows if isinstance(workflow, WorkflowValue))
+    return [*own, *chain.from_iterable(inputs)]
 
 
 def image_of(tool: ToolDescription) -> str | None:

@@ -14,7 +14,7 @@ from tests.support.wait import async_wait_until
 from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import Drives
-from ucloud_ray.control.offers import Offers, machine_of
+from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.service import NewJob
@@ -23,6 +23,7 @@ from ucloud_ray.control.task_spec import TaskFactory
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, Millis, ProductId
 from ucloud_ray.domain.job import Backend, Job, JobSpec, JobState, Launch, Owner, Rules
+from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import ProductSettings
 from ucloud_ray.store.failing import FailingStore
 from ucloud_ray.store.open import open_store
@@ -49,7 +50,7 @@ def spec(*words: str, machine: str = "one-core", replicas: int = 1, **more: Any)
         "batch",
         "1.0",
         "Batch",
-        machine_of(product(machine), settings),
+        machine_of(settings, PROVIDER),
         Backend.DOCKER,
         replicas,
         launch,

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from ucloud_ray.cluster.names import bundle
 from ucloud_ray.domain.ids import JobId, ProductId
 from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner, PeerRequest
+from ucloud_ray.domain.products import size_of
+from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import DriveOwner, DriveSettings, PolicySettings, ProductSettings, Settings
 from ucloud_ray.wire.catalogue import ConfiguredCatalogue
 from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
@@ -65,6 +68,19 @@ def test_the_size_of_the_machine_is_what_we_configured() -> None:
     assert _spec(_document()).machine == Machine(
         ProductId("cpu-1", "cpu", "example"), 1500, 4_000_000_000, 1, cpu_model="fast"
     )
+
+
+def test_the_options_of_a_product_come_with_its_machine() -> None:
+    """SCH-5, SCH-6, SCH-10, ENV-38: a fraction is what is booked, not the limit; with GPUs there is none."""
+    options = {"gpu_type": "amd", "custom_runtime": "crun", "priority": 3, "fraction": 0.25}
+    shared = replace(PRODUCTS[0], gpu=0, **options)
+    machine = machine_of(shared, "example")
+    assert (machine.gpu_type, machine.custom_runtime, machine.priority) == ("amd", "crun", 3)
+    assert (machine.cpu_milli, size_of(machine).cpu_milli) == (1500, 375)
+    assert bundle(machine)["ucloud-ray/cpu/cpu"] == 0.375
+    assert size_of(machine_of(replace(shared, gpu=1), "example")).cpu_milli == 1500
+    catalogue = ConfiguredCatalogue(replace(_settings(), products=(shared,)))
+    assert job_spec(Job.model_validate(_document()), catalogue).machine == machine
 
 
 def test_no_time_allocation_means_no_end() -> None:
@@ -157,15 +173,13 @@ def test_peers_of_parameters_and_resources_are_wished_once() -> None:
 @pytest.mark.parametrize(
     ("hostname", "job_id", "why"),
     [
-        ("localhost", "5", "name of the job itself"),
-        ("j-{id}-job-0", "5", "name of the job itself"),
-        ("web", "6", "cannot both be called 'web'"),
-        ("a.b", "5", "cannot be the host name"),
-        ("-a", "5", "cannot be the host name"),
-        ("a" * 64, "5", "cannot be the host name"),
-        ("", "5", "cannot be the host name"),
-        ("a", "", "another job"),
-        ("a", "{id}", "another job"),
+        ("localhost", "5", "leads to the job itself"),
+        ("j-{id}-job-0", "5", "leads to the job itself"),
+        ("a", "{id}", "leads to the job itself"),
+        ("web", "6", "cannot both be reached as 'web'"),
+        ("a.b", "5", "must have letters"),
+        ("", "5", "must have letters"),
+        ("a", "", "not named by an id"),
     ],
 )
 def test_a_peer_that_cannot_be_one_is_refused(hostname: str, job_id: str, why: str) -> None:

@@ -18,12 +18,15 @@ RECORDED = Path(__file__).parents[2] / "data/observed/POST_jobs_create.json"
 
 
 def peers(resources: list[Any], parameters: dict[str, Any] | None = None) -> tuple[PeerRequest, ...]:
-    """Of the recorded job with these values, with a parameter `db` of type `peer`."""
+    """Of the recorded job with these values, with a parameter `db` of type `peer` and one `flow`."""
     document = json.loads(RECORDED.read_text())["request"]["body"]["items"][0]
     document["id"] = "4150"
     document["specification"] |= {"resources": resources, "parameters": parameters or {}}
     invocation = document["status"]["resolvedApplication"]["invocation"]
-    invocation["parameters"] = [{"type": "peer", "name": "db", "title": "Database", "optional": True}]
+    invocation["parameters"] = [
+        {"type": "peer", "name": "db", "title": "Database", "optional": True},
+        {"type": "workflow", "name": "flow", "title": "Workflow", "optional": True},
+    ]
     job = Job.model_validate(document)
     assert job.status.resolved_application is not None
     return peers_of(job, job.status.resolved_application)
@@ -51,6 +54,13 @@ def test_the_same_peer_twice_is_one() -> None:
 def test_a_value_that_the_application_does_not_declare_is_ignored() -> None:
     """INV-3."""
     assert peers([], {"other": peer("db")}) == ()
+
+
+def test_a_value_that_a_workflow_declares_is_a_peer() -> None:
+    """INV-43: its parameters are the job's, with all that comes of them."""
+    flow = {"type": "workflow", "specification": {"job": "x", "inputs": [{"type": "peer", "name": "other"}]}}
+    assert peers([], {"flow": flow, "other": peer("cache")}) == (PeerRequest("cache", JobId("4101")),)
+    assert peers([], {"undeclared": flow, "other": peer("cache")}) == ()
 
 
 def test_two_names_may_lead_to_one_job() -> None:
