@@ -112,9 +112,6 @@ def _bridge_table(plan: NetworkPlan) -> str:
   chain forwarded {{
     type filter hook forward priority -300; policy accept;
     {from_task} goto between
-    arp saddr ip {terms.subnet} goto between
-    arp daddr ip {terms.subnet} goto between
-    {ours} goto between
     ip daddr {terms.subnet} goto between
   }}
   chain between {{
@@ -153,7 +150,6 @@ def _inet_table(plan: NetworkPlan) -> str:
     drop
   }}
   chain entering {{
-    meta nfproto ipv6 drop
     ct state related accept
     {into}ip saddr . ip daddr @pairs accept
     ip saddr {terms.range} drop

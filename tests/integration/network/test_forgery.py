@@ -26,6 +26,7 @@ def test_a_datagram_arrives_only_under_the_senders_own_address(bed: Bed) -> None
     heard = _heard(a1)
     for source in (a3.address, a2.address, STRANGER, bed.tasks["b1"].address, "10.83.1.1"):
         _send(a3, udp_frame((mac(a3), mac(a1)), (source, a1.address), SERVED))
+    _send(a3, udp_frame(("02:99:00:00:00:01", mac(a1)), (STRANGER, a1.address), SERVED))
     _send(a3, udp_frame((mac(a3), "ff:ff:ff:ff:ff:ff"), (STRANGER, "255.255.255.255"), SERVED))
     _send(a2, udp_frame((mac(a2), mac(a1)), (a2.address, a1.address), SERVED))
     assert _arrived_before_an_honest_one(a2, a1, heard) == [f"6 bytes from {a2.address}"]
