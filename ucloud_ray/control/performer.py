@@ -132,6 +132,8 @@ class Performer:
             await self._write_parameters(job, folder)
         if job.output_folder != folder.ucloud_path:
             self._post(job.uid, events.FolderReady(folder.ucloud_path))
+        if effect.rank == 0:
+            self._tell_missing(job)
         await self._connect(job, effect)
         spec = self._tasks.build(job, effect.rank, self._fabric.names(job, effect.rank))
         with self._notes.about(job, effect, spec.id):
@@ -142,12 +144,16 @@ class Performer:
                 at_most=self._patience.start,
             )
 
+    def _tell_missing(self, job: Job) -> None:
+        """What was asked for and the job starts without (ENV-49, RES-24)."""
+        told = [texts.peer_missing(peer.hostname, peer.job_id) for peer in self._fabric.missing(job)]
+        if job.spec.launch.unseen_file is not None:
+            told.append(texts.file_unseen(job.spec.launch.unseen_file))
+        for text in told:
+            self._post(job.uid, events.Noted(text, job.incarnation))
+
     async def _connect(self, job: Job, effect: effects.StartReplica) -> None:
         """Whoever it may talk to must be reachable when it starts (D14)."""
-        if effect.rank == 0:
-            for peer in self._fabric.missing(job):
-                text = texts.peer_missing(peer.hostname, peer.job_id)
-                self._post(job.uid, events.Noted(text, effect.incarnation))
         await self._insist(effect.host, lambda: self._fabric.ready(job, effect.host), at_most=self._patience.start)
 
     async def _watch(self, job: Job, effect: effects.WatchReplica) -> None:

@@ -145,6 +145,8 @@ class Launch:
     """Path inside the environment of a script that runs before all else (INV-26)."""
     opened_file: str | None = None
     """Path inside the environment of the file that it was opened with (RES-24)."""
+    unseen_file: str | None = None
+    """UCloud path of that file where the job sees no such file."""
     peers: tuple[PeerRequest, ...] = ()
 
 

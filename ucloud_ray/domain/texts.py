@@ -67,6 +67,11 @@ def peer_missing(hostname: str, job_id: str) -> str:
     )
 
 
+def file_unseen(path: str) -> str:
+    """RES-24."""
+    return f"Your job does not see the file {one_line(path)} that it was to open; add its folder to the job's files"
+
+
 def starting(doing: str, host: str, detail: str) -> str:
     """What a start is busy with (ENV-54): `Fetching the image acme/batch:1.0 on node-a: 45 % of 1.2 GB`."""
     words = f"{doing} on {host}"

@@ -112,6 +112,7 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
     if init_script and not command.argv and command.template is None:
         raise ConversionRefused("The application runs its image as it is; no script can run before that")
     container = application.invocation.container or ContainerDescription()
+    opened = _seen(specification.opened_file, map_path) if specification.opened_file else None
     return Launch(
         image=None if native else refusals.image_of(tool),
         argv=command.argv,
@@ -125,7 +126,8 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
         run_as_root=container.run_as_root,
         peers=peers_of(job, application),
         init_script=_seen(init_script[0].path, map_path) if init_script else None,
-        opened_file=_seen(specification.opened_file, map_path) if specification.opened_file else None,
+        opened_file=opened,
+        unseen_file=specification.opened_file if specification.opened_file and opened is None else None,
     )
 
 

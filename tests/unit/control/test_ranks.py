@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.unit.control.rig import Rig, job
 from ucloud_ray.domain.job import JobState
 
@@ -48,3 +50,14 @@ async def test_a_failed_start_of_one_rank_ends_the_others(rig: Rig) -> None:
     await rig.until_state("41", JobState.FAILURE)
     assert rig.states("41") == [JobState.IN_QUEUE, JobState.FAILURE]
     await rig.until_nothing_is_left()
+
+
+async def test_that_the_job_does_not_see_its_opened_file_is_told_once_and_it_runs(rig: Rig) -> None:
+    """RES-24."""
+    life = await rig.start()
+    new = job("41", "run=20ms", replicas=2)
+    launch = replace(new.spec.launch, unseen_file="/99/x.txt")
+    await life.requests.submit([replace(new, spec=replace(new.spec, launch=launch))])
+    await rig.until_state("41", JobState.SUCCESS)
+    told = "Your job does not see the file /99/x.txt that it was to open; add its folder to the job's files"
+    assert rig.told_texts("41").count(told) == 1

@@ -77,6 +77,13 @@ def test_a_rank_has_exactly_these_variables(factory: TaskFactory) -> None:
     }
 
 
+def test_the_file_that_a_job_is_opened_with_is_in_a_variable(factory: TaskFactory) -> None:
+    """RES-24."""
+    opened = replace(LAUNCH, opened_file="/work/data/x.txt")
+    assert factory.build(a_job(launch=opened), 0).environment["UCLOUD_OPEN_WITH_FILE"] == "/work/data/x.txt"
+    assert "UCLOUD_OPEN_WITH_FILE" not in factory.build(a_job(), 0).environment
+
+
 def test_a_rank_has_exactly_these_files(factory: TaskFactory) -> None:
     """ENV-8: one line each, with newline."""
     assert dict(factory.build(a_job(), 1).files) == {

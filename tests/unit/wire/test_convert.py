@@ -106,14 +106,15 @@ def test_files_of_parameters_and_resources_are_mounted_and_named_as_the_job_sees
         MountRequest("/87/ro/data", "/mnt/ro", True),
     )
     assert launch.argv == ("/work/f.txt",)
-    assert launch.opened_file == "/work/alice/other/x.txt"
+    assert (launch.opened_file, launch.unseen_file) == ("/work/alice/other/x.txt", None)
 
 
-def test_an_opened_file_that_the_job_does_not_see_is_left_out() -> None:
+def test_an_opened_file_that_the_job_does_not_see_is_known_as_that() -> None:
     """RES-24."""
     document = _document()
     document["specification"]["openedFile"] = "/99/x.txt"
-    assert _spec(document).launch.opened_file is None
+    launch = _spec(document).launch
+    assert (launch.opened_file, launch.unseen_file) == (None, "/99/x.txt")
 
 
 def _templated(document: dict[str, Any], template: str = "mycmd {{ message }}") -> dict[str, Any]:
