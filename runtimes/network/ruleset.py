@@ -164,10 +164,11 @@ def _inet_table(plan: NetworkPlan) -> str:
 
 
 def _input(plan: NetworkPlan, terms: _Terms) -> str:
-    """Only our neighbours may put packets into the tunnel. Its number is asked too (after eight bytes of UDP and four of
-    VXLAN), because another cluster of the machine may use the same port."""
+    """Only our neighbours may put packets into the tunnel. Its number is looked at too, after eight bytes of UDP and
+    four of VXLAN, because another cluster of the machine may use the same port."""
     machines = [str(names.address(near.address)) for near in plan.neighbours]
-    from_others = f"    udp dport {plan.vxlan_port:d} @th,96,24 {plan.vxlan_id:d} ip saddr != @machines drop\n" if terms.tunnel else ""
+    ours = f"udp dport {plan.vxlan_port:d} @th,96,24 {plan.vxlan_id:d}"
+    from_others = f"    {ours} ip saddr != @machines drop\n" if terms.tunnel else ""
     return f"""{_set("machines", "ipv4_addr", machines)}  chain to_machine {{
     type filter hook input priority -10; policy accept;
     iifname "{terms.bridge}" ct state != {{ established, related }} drop
