@@ -50,7 +50,7 @@ def output(stack: Stack, job_id: str) -> str:
 
 
 def folder_of(home: Path, job: dict[str, Any]) -> Path:
-    (told,) = {update["outputFolder"] for update in job["updates"] if update["outputFolder"]}
+    (told,) = [update["outputFolder"] for update in job["updates"] if update["outputFolder"]]
     return home.joinpath(*told.strip("/").split("/")[1:])
 
 
@@ -116,6 +116,24 @@ def test_a_job_starts_in_its_folder(shells: Stack, shell: dict[str, str], home: 
     where = output(shells, job_id).strip()
     expected = "/work" if shell == DOCKER_SHELL else str(folder_of(home, shells.job(job_id)))
     assert where == expected
+
+
+def test_a_job_is_told_where_the_file_is_that_it_was_opened_with(
+    shells: Stack, shell: dict[str, str], home: Path
+) -> None:
+    """RES-24, INV-31: by the folder above it that is mounted."""
+    opened = put(home / "opened/deep/name", "content")
+    wanted = {"openedFile": "/home-user/opened/deep/name", "resources": [file("/home-user/opened")]}
+    job_id = shells.create(shell, var='echo "$UCLOUD_OPEN_WITH_FILE"; cat "$UCLOUD_OPEN_WITH_FILE"', **wanted)
+    seen = "/work/opened/deep/name" if shell == DOCKER_SHELL else str(opened)
+    assert output(shells, job_id) == f"{seen}\ncontent"
+
+
+def test_a_script_that_the_user_chose_runs_first_whatever_it_ends_with(shells: Stack, home: Path) -> None:
+    """INV-26; a container needs a bash for it."""
+    put(home / "first.sh", "echo first; exit 3")
+    labels = {"ucloud.dk/init-script": "/home-user/first.sh"}
+    assert output(shells, shells.create(NATIVE_SHELL, var="echo then", labels=labels)) == "first\nthen\n"
 
 
 # -------------------------------------------------------------------------------------------------- job folder

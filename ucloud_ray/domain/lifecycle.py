@@ -184,7 +184,7 @@ def _place(job: Job, grant: PlacementGranted) -> Decision:
 
 
 def _on_folder(job: Job, folder: str) -> Decision:
-    """Told together with RUNNING or the end; by itself only if RUNNING went out before (W5: never without a text)."""
+    """Told with RUNNING, or with the end of what never ran; alone only if RUNNING went out before (W5: with a text)."""
     if job.output_folder == folder or job.final:
         return unchanged(job)
     job = replace(job, output_folder=folder)

@@ -44,11 +44,15 @@ def to_phase(job: Job, phase: Phase, *effects: Effect) -> Decision:
 def tell(
     job: Job, state: JobState, status: str, *, repeat: bool = False, allow_restart: bool | None = None
 ) -> Decision:
-    """Announce a state. `repeat`: the text must appear even if the Core is in that state already (1.6)."""
+    """Announce a state. `repeat`: the text must appear even if the Core is in that state already (1.6).
+
+    The job folder is told once (ENV-4): with RUNNING, or with the end of a job that never ran.
+    """
+    tells_folder = state is JobState.RUNNING or (state.final and job.times.first_running is None)
     update = Announce(
         state=state,
         status=status,
-        output_folder=job.output_folder if state is JobState.RUNNING or state.final else None,
+        output_folder=job.output_folder if tells_folder else None,
         allow_restart=allow_restart,
         expected_different_state=not repeat,
     )

@@ -20,9 +20,7 @@ async def test_a_batch_job_is_told_in_queue_running_and_its_end_in_this_order_an
         Announce(JobState.IN_QUEUE, texts.WAITING),
         Announce(status=texts.scheduled(("node-a",)), passing=True),
         Announce(JobState.RUNNING, texts.RUNNING, output_folder=folder, expected_different_state=True),
-        Announce(
-            JobState.SUCCESS, texts.FINISHED, output_folder=folder, allow_restart=True, expected_different_state=True
-        ),
+        Announce(JobState.SUCCESS, texts.FINISHED, allow_restart=True, expected_different_state=True),
     ]
     assert rig.starts(uid) == 1
     await rig.until_nothing_is_left()

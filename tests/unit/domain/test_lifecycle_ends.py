@@ -27,6 +27,7 @@ from ucloud_ray.domain.events import (
     PlacementImpossible,
     ReplicaEnded,
     ReplicaLost,
+    ReplicaStarted,
     ReplicaStartFailed,
     StopCause,
     StopRequested,
@@ -119,11 +120,16 @@ def test_o3_a_job_that_is_ending_can_still_be_forgotten() -> None:
     assert cleaned_up(job)[1] == []
 
 
-def test_the_folder_travels_with_running_and_with_the_end() -> None:
+def test_the_folder_travels_with_running_or_with_the_end_of_what_never_ran() -> None:
+    """ENV-4: once."""
     job = after(queued(), FolderReady("/51231/Jobs/41"))
     assert announced(decide(queued(), FolderReady("/51231/Jobs/41"), NOW)[1]) == []
     _, updates = cleaned_up(after(job, StopRequested(StopCause.CANCELLED)))
     assert [update.output_folder for update in updates] == ["/51231/Jobs/41"]
+    _, effects = decide(after(starting(), FolderReady("/51231/Jobs/41")), ReplicaStarted(1, 0, {}), NOW)
+    assert [update.output_folder for update in announced(effects)] == ["/51231/Jobs/41"]
+    _, updates = cleaned_up(after(running(), FolderReady("/51231/Jobs/41"), ReplicaEnded(1, 0, OK)))
+    assert [update.output_folder for update in updates] == [None]
 
 
 def test_w5_a_folder_that_is_ready_late_is_told_with_a_text() -> None:
