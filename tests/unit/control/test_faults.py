@@ -72,12 +72,16 @@ async def test_a_machine_that_stays_away_fails_its_jobs_and_stops_their_other_ra
 
 async def test_the_grace_of_a_lost_machine_is_waited_for_once(rig: Rig) -> None:
     """Not once more for the clean-up."""
+    rig.patience = replace(rig.patience, retry_most=0.2)  # a busy machine may not make an absence look like two
     life = await rig.start()
     await life.requests.submit([job("41", "run=forever")])
     await rig.until_state("41", JobState.RUNNING)
     rig.machines.lose("node-a")
     await rig.until_state("41", JobState.FAILURE)
-    assert len(life.cluster.called("destroy")) == 1
+    before_the_end = [
+        call[0] for call in life.cluster.calls[: [call[0] for call in life.cluster.calls].index("release")]
+    ]
+    assert before_the_end.count("destroy") == 1, "it is tried again later, for when the machine returns"
 
 
 async def test_a_runtime_that_does_not_answer_keeps_the_state(rig: Rig) -> None:
