@@ -64,6 +64,12 @@ class ApplicationParameter(Model):
 # ------------------------------------------------------------------------------------------------------- tool
 
 
+class LoadInstructions(Model):
+    """Software to load for a process; of the current Core."""
+
+    applications: list[NameAndVersion] = Field(default_factory=list)
+
+
 class ToolDescription(Model):
     info: NameAndVersion
     container: str | None = None
@@ -80,6 +86,7 @@ class ToolDescription(Model):
     image: str | None = None
     supported_providers: list[str] | None = None
     """None: every provider."""
+    load_instructions: LoadInstructions | None = None
 
 
 class Tool(Model):

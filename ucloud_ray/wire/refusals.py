@@ -80,7 +80,8 @@ def check_backend(tool: ToolDescription) -> None:
         raise ConversionRefused(f"This provider cannot run applications of the kind {tool.backend}; choose another one")
     if tool.backend != "NATIVE" and not image_of(tool):
         raise ConversionRefused("The application does not say which image to run; its author must add one")
-    if tool.backend == "NATIVE" and tool.required_modules:
+    loads = tool.required_modules or (tool.load_instructions and tool.load_instructions.applications)
+    if tool.backend == "NATIVE" and loads:
         raise ConversionRefused("The application needs software modules, which this provider does not have")  # ENV-30
 
 

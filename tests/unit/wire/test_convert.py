@@ -234,10 +234,14 @@ def test_a_process_without_a_program_is_refused() -> None:
         _spec(document)
 
 
-def test_a_process_that_needs_modules_is_refused() -> None:
-    """ENV-30."""
+GCC = {"type": "Native", "applications": [{"name": "gcc", "version": "12.1"}]}
+
+
+@pytest.mark.parametrize("needs", [{"requiredModules": ["gcc"]}, {"loadInstructions": GCC}])
+def test_a_process_that_needs_modules_is_refused(needs: dict[str, Any]) -> None:
+    """ENV-30, in the form of either era."""
     document = _document()
-    _description(document).update(backend="NATIVE", requiredModules=["gcc"])
+    _description(document).update(backend="NATIVE", **needs)
     with pytest.raises(ConversionRefused, match="modules"):
         _spec(document)
 
