@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+import socket
+import struct
+from collections.abc import Callable, Iterable
 
 from tests.e2e.cluster.talk import SERVE, reached
+from tests.support.hosts import Host
 from tests.support.ray_hosts import NAMES, SLOTS, WHOLE, RayHosts
 from tests.support.stack import DOCKER_SHELL, NATIVE_SHELL, states, texts
 from tests.support.wait import wait_until
@@ -72,6 +75,44 @@ def test_the_ranks_of_another_job_cannot_be_reached(cluster: RayHosts, start: St
     addresses = [cluster.inside(one, rank, "hostname -i").split()[-1] for rank in range(3)]
     assert reached(cluster, one, 0, *addresses[1:]) == [f"j-{one}-job-1", f"j-{one}-job-2"]
     assert [reached(cluster, other, rank, *addresses) for rank in range(3)] == [[]] * 3
+
+
+def test_nothing_of_the_installation_can_be_reached_from_a_container(cluster: RayHosts, start: Start) -> None:
+    """ENV-44: whatever listens on any host, under each of its addresses. Hosts reach that, and a rank its other one."""
+    job_id = start(DOCKER_SHELL, var=SERVE, replicas=2)
+    cluster.stack.wait_state(job_id, "RUNNING")
+    doors = [door for host in cluster.segment.hosts for door in listening(host)]
+    first = cluster.segment[0].address
+    ours = {f"{first}:{port}" for port in (PROVIDER, CORE, RAY)}
+    assert ours <= set(cluster.segment[1].run("sh", "-c", knock(doors, "busybox nc")).stdout.split())
+    allowed = f"j-{job_id}-job-1:7000"
+    assert cluster.inside(job_id, 0, knock([*doors, allowed], "nc")).split() == [allowed]
+
+
+PROVIDER, CORE, RAY = 8889, 8080, 6379
+LISTEN = "0A"
+
+
+def listening(host: Host) -> set[str]:
+    """`address:port` of every TCP socket on that host that others may try, of both versions of the protocol."""
+    addresses = [address for address in host.run("hostname", "-I").stdout.split() if ":" not in address]
+    rows = [line.split() for line in host.run("cat", "/proc/net/tcp", "/proc/net/tcp6").stdout.splitlines()]
+    places = {row[1].partition(":")[::2] for row in rows if row[3] == LISTEN}
+    bound = {f"{ipv4(place)}:{int(port, 16)}" for place, port in places if len(place) == 8 and int(place, 16)}
+    anywhere = {int(port, 16) for place, port in places if not int(place, 16)}
+    everywhere = {f"{address}:{port}" for address in addresses for port in anywhere}
+    return everywhere | {door for door in bound if not door.startswith("127.")}
+
+
+def ipv4(place: str) -> str:
+    """The kernel writes it as a number of this machine."""
+    return socket.inet_ntoa(struct.pack("=I", int(place, 16)))
+
+
+def knock(doors: Iterable[str], nc: str) -> str:
+    """A script that says behind which of them somebody answers. All are tried at once."""
+    tries = [f"({nc} -w 1 {door.replace(':', ' ')} </dev/null >/dev/null 2>&1 && echo {door}) &" for door in doors]
+    return "\n".join([*tries, "wait"])
 
 
 def test_a_job_that_lacks_one_slot_starts_nothing_and_holds_nothing(cluster: RayHosts, start: Start) -> None:
