@@ -118,6 +118,16 @@ async def test_a_product_is_available_busy_or_full(rig: Rig) -> None:
     assert await queue_status(rig, "whole") == "FULL"
 
 
+async def test_a_product_that_fits_no_machine_is_a_problem_from_the_start(rig: Rig) -> None:
+    """SCH-3: also while all machines are idle."""
+    rig.products = (*PRODUCTS, ProductSettings("huge", PRODUCTS[0].category, cpu=4.5, memory_in_gigs=1))
+    life = await rig.start()
+    assert (await life.requests.status())["problems"] == [
+        "the product huge fits no machine, even an idle one: add capacity, or take it off the list"
+    ]
+    assert await queue_status(rig, "huge") == "FULL"
+
+
 async def test_only_what_works_on_a_living_machine_is_advertised(rig: Rig) -> None:
     """5.6, W1: all backends are listed."""
     life = await rig.start()
