@@ -10,7 +10,7 @@ from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.events import Doubted
 from ucloud_ray.domain.job import Final, Job, JobState
 from ucloud_ray.domain.on_order import verdict_in_force
-from ucloud_ray.domain.transitions import Decision, unchanged
+from ucloud_ray.domain.transitions import Decision, folder_with, unchanged
 
 _STATUS: dict[JobState, str] = {
     JobState.IN_QUEUE: texts.WAITING,
@@ -36,7 +36,7 @@ def restate(job: Job, *, even_if_same: bool = False) -> Announce | None:
     return Announce(
         state=job.told,
         status=_present_status(job),
-        output_folder=job.output_folder if job.told is JobState.RUNNING or job.final else None,
+        output_folder=folder_with(job, job.told),
         allow_restart=verdict.allow_restart if verdict is not None and job.final else None,
         expected_different_state=not even_if_same,
     )

@@ -44,19 +44,21 @@ def to_phase(job: Job, phase: Phase, *effects: Effect) -> Decision:
 def tell(
     job: Job, state: JobState, status: str, *, repeat: bool = False, allow_restart: bool | None = None
 ) -> Decision:
-    """Announce a state. `repeat`: the text must appear even if the Core is in that state already (1.6).
-
-    The job folder is told once (ENV-4): with RUNNING, or with the end of a job that never ran.
-    """
-    tells_folder = state is JobState.RUNNING or (state.final and job.times.first_running is None)
+    """Announce a state. `repeat`: the text must appear even if the Core is in that state already (1.6)."""
     update = Announce(
         state=state,
         status=status,
-        output_folder=job.output_folder if tells_folder else None,
+        output_folder=folder_with(job, state),
         allow_restart=allow_restart,
         expected_different_state=not repeat,
     )
     return replace(job, told=state), (*_reason_first(job, update), update)
+
+
+def folder_with(job: Job, state: JobState) -> str | None:
+    """The job folder, which is told once (ENV-4): with RUNNING, or with the end of a job that never ran."""
+    tells = state is JobState.RUNNING or (state.final and job.times.first_running is None)
+    return job.output_folder if tells else None
 
 
 def _reason_first(job: Job, update: Announce) -> tuple[Announce, ...]:
