@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-import yaml
 
 from tests.support import dockerd, images, leftovers
 from tests.support.hosts import Host, Segment, hosts
@@ -123,18 +122,6 @@ class RayHosts:
 
     def raylets(self, number: int) -> list[int]:
         return self.pids(number, str(Path(ray.__file__).parent / "core/src/ray/raylet/raylet"))
-
-    def change_config(self, **policy: str) -> None:
-        """Have the provider started again with another policy, as an operator would."""
-        file = self.stack.data / "ucloud-ray.effective.yaml"
-        settings = yaml.safe_load(file.read_text())
-        settings["policy"] |= policy
-        file.write_text(yaml.safe_dump(settings))
-        before = self.stack.pid("provider")
-        self.stack.kill("provider", signal.SIGTERM)
-        self.stack.wait_restarted("provider", before)
-        self.stack.wait_answering()
-        self.wait_for(*NAMES)
 
     def pids(self, number: int, words: str) -> list[int]:
         """Processes on that host whose command line begins so."""

@@ -14,9 +14,10 @@ from typing import Annotated
 
 import typer
 
-from ucloud_ray.cli import minder, node_offer, options, output, parts
+from ucloud_ray.cli import minder, node_offer, options, output, parts, ports
 from ucloud_ray.cli.embedded import EFFECTIVE_FILE
 from ucloud_ray.cli.errors import CliError
+from ucloud_ray.cli.membership import Membership
 from ucloud_ray.cli.settings_of import read_settings
 from ucloud_ray.settings import Settings
 
@@ -67,7 +68,8 @@ def _keep_joined(settings: Settings, head: str, host: str, address: str, folder:
     spec = parts.PartSpec("raylet", command, _environment(settings), lambda: True, stop_seconds=20.0)
     raylet = parts.Part(spec, folder)
     output.say(f"joining {head} as {host} with {address} (log: {raylet.log_file})")
-    minder.Minder([raylet], lambda ready: None, output.say).run()
+    head_host, _, port = head.rpartition(":")
+    Membership(raylet, lambda: ports.refuses(head_host, int(port)), output.say).run()
 
 
 def _settings(file: Path | None, data: Path) -> Settings:

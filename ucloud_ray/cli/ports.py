@@ -28,6 +28,17 @@ def is_open(host: str, port: int, timeout: float = 0.5) -> bool:
         return False
 
 
+def refuses(host: str, port: int, timeout: float = 0.5) -> bool:
+    """Whether that machine says that nothing listens there; silence says nothing."""
+    try:
+        with socket.create_connection((host, port), timeout):
+            return False
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+
+
 def any_free(host: str, taken: set[int]) -> int:
     """A free port below the kernel's range for outgoing connections, so that none of those takes it meanwhile.
 

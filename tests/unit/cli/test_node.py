@@ -1,6 +1,6 @@
 """`ucloud-ray node`: what it runs, with which configuration and token.
 
-That a raylet is kept running is in `test_minder` and, with a real one, in `e2e/cluster`."""
+That a raylet is kept running is in `test_membership` and, with a real one, in `e2e/cluster`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from tests.unit.cli.conftest import Cli
 from ucloud_ray.cli import minder
+from ucloud_ray.cli.membership import Membership
 
 CONFIG = """
 products: [{name: small, category: standard, cpu: 1, memoryInGigs: 2}]
@@ -36,7 +37,7 @@ class Started:
 def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     """What would be kept running."""
     seen = Started()
-    monkeypatch.setattr(minder.Minder, "run", lambda self: seen.parts.extend(self.parts))
+    monkeypatch.setattr(Membership, "run", lambda self: seen.parts.append(self.raylet))
     return seen
 
 
