@@ -109,6 +109,7 @@ class NodeSettings:
 class DriveOwner:
     type: Literal["user", "project"]
     username: str | None = None
+    """With a project: the member whose own files these are (ENV-2); None: the whole project's."""
     project_id: str | None = None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from runtimes.mounts.beneath import LeavesRoot, open_beneath
 from ucloud_ray.control.errors import BadRequest
-from ucloud_ray.domain.folder_names import component, home_of
+from ucloud_ray.domain.folder_names import HOME_TITLE, component, home_of
 from ucloud_ray.domain.job import Backend, Job, Owner
 from ucloud_ray.settings import DriveSettings
 
@@ -28,6 +28,8 @@ class Drive:
     root: Path
     workspace: str
     """Whose it is."""
+    member: str | None = None
+    """Of a project whose own files these are; None: everybody's of the workspace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,9 @@ class Drives:
     """The configured drives, and homes made on demand for workspaces that have none (`policy.automaticHomes`)."""
 
     def __init__(self, configured: Sequence[DriveSettings], homes: Path | None) -> None:
-        drives = [Drive(drive.id, drive.title, drive.path, _owner(drive)) for drive in configured]
+        drives = [Drive(drive.id, drive.title, drive.path, _owner(drive), _member(drive)) for drive in configured]
         self._drives = {drive.id: drive for drive in drives}
-        self._home_of = {drive.workspace: drive for drive in reversed(drives)}
+        self._home_of = {(drive.workspace, drive.member): drive for drive in reversed(drives)}
         self._homes = homes
 
     def home(self, owner: Owner) -> Drive:
@@ -67,13 +69,14 @@ class Drives:
 
         Raises `BadRequest` if the workspace has no drive and none may be made.
         """
-        drive = self._home_of.get(owner.workspace)
+        of_member = self._home_of.get((owner.workspace, owner.created_by))
+        drive = of_member or self._home_of.get((owner.workspace, None))
         if drive is not None:
             return drive
         if self._homes is None:
             raise BadRequest("This workspace has no drive at this provider. Ask its operator to add one.")
         names = home_of(owner, self._drives)
-        return Drive(names.drive_id, "Home", self._homes / names.folder, owner.workspace)
+        return Drive(names.drive_id, HOME_TITLE, self._homes / names.folder, owner.workspace)
 
     def locate(self, ucloud_path: str, owner: Owner) -> Located:
         """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as long as they stay on
@@ -112,6 +115,10 @@ class Drives:
         group = "VirtualMachines" if machine else component(job.spec.application_title or job.spec.application_name)
         relative = PurePosixPath("Jobs", group, component(job.id))
         return JobFolder(drive.root, relative, f"/{drive.id}/{relative}")
+
+
+def _member(drive: DriveSettings) -> str | None:
+    return drive.owner.username if drive.owner.type == "project" else None
 
 
 def _owner(drive: DriveSettings) -> str:

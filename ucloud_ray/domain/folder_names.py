@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from ucloud_ray.domain.job import Owner
 
+HOME_TITLE = "Home"
+"""Of a drive that was made on demand."""
+
 MAX_BYTES = 100
 """Of a name before its digest (ENV-3)."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Protocol
 
-from ucloud_ray.domain.folder_names import home_of
+from ucloud_ray.domain.folder_names import HOME_TITLE, HomeNames, home_of
 from ucloud_ray.domain.job import Machine, Owner
 from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import DriveSettings, Settings
@@ -24,9 +24,8 @@ class Catalogue(Protocol):
         """LC-28."""
         ...
 
-    @property
-    def drive_titles(self) -> Mapping[str, str]:
-        """Drive id to title (ENV-12)."""
+    def drive_titles(self, owner: Owner) -> Mapping[str, str]:
+        """Drive id to title (ENV-12), as far as this workspace may use them."""
         ...
 
     def machine(self, product: ProductReference) -> Machine | None:
@@ -45,16 +44,21 @@ class ConfiguredCatalogue:
     def __init__(self, settings: Settings) -> None:
         self.provider_id = settings.provider.id
         self.accepts_restart_on_exit = settings.policy.restart_on_exit == "accept"
-        self.drive_titles = {drive.id: drive.title for drive in settings.drives}
+        self._titles = {drive.id: drive.title for drive in settings.drives}
         self._drives = {
             drive.id: (PurePosixPath(drive.path.absolute()), _workspace(drive)) for drive in settings.drives
         }
+        self._with_home = {(_workspace(drive), _member(drive)) for drive in settings.drives}
         self._homes = PurePosixPath(settings.data_dir.absolute(), "drives") if settings.policy.automatic_homes else None
         self._products = {(product.name, product.category): product for product in settings.products}
 
     def machine(self, product: ProductReference) -> Machine | None:
         found = self._products.get((product.id, product.category))
         return machine_of(found, self.provider_id) if found is not None else None
+
+    def drive_titles(self, owner: Owner) -> Mapping[str, str]:
+        home = self._automatic_home(owner)
+        return self._titles if home is None else {**self._titles, home.drive_id: HOME_TITLE}
 
     def native_path(self, ucloud_path: str, owner: Owner) -> str | None:
         drive, _, inside = ucloud_path.removeprefix("/").partition("/")
@@ -65,10 +69,19 @@ class ConfiguredCatalogue:
         if drive in self._drives:
             root, workspace = self._drives[drive]
             return root if workspace == owner.workspace else None
-        if self._homes is None or owner.workspace in (workspace for _, workspace in self._drives.values()):
+        home = self._automatic_home(owner)
+        if home is None or self._homes is None or home.drive_id != drive:
             return None
-        home = home_of(owner, self._drives)
-        return self._homes / home.folder if home.drive_id == drive else None
+        return self._homes / home.folder
+
+    def _automatic_home(self, owner: Owner) -> HomeNames | None:
+        """Of whoever has no drive of their own in the configuration."""
+        known = {(owner.workspace, None), (owner.workspace, owner.created_by)} & self._with_home
+        return None if self._homes is None or known else home_of(owner, self._drives)
+
+
+def _member(drive: DriveSettings) -> str | None:
+    return drive.owner.username if drive.owner.type == "project" else None
 
 
 def _workspace(drive: DriveSettings) -> str:

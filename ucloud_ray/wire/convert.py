@@ -104,8 +104,8 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
     native = tool.backend == Backend.NATIVE
     init_script = _init_script(specification, tool)
     # A process has no mounts, but its files are checked all the same.
-    mounts = plan_mounts([*wished_files(resources, values), *init_script], catalogue.drive_titles)
     owner = Owner(job.owner.created_by, job.owner.project)
+    mounts = plan_mounts([*wished_files(resources, values), *init_script], catalogue.drive_titles(owner))
     map_path = partial(catalogue.native_path, owner=owner) if native else path_in_container(mounts)
     command = _command(application, tool, values, map_path)
     require_startable(command.argv, command.environment.variables)

@@ -44,6 +44,16 @@ def test_a_job_of_a_project_has_its_folder_on_the_projects_drive(drives: Drives)
     assert drives.job_folder(job(owner=PROJECT)).ucloud_path == "/9/Jobs/Batch/41"
 
 
+def test_members_of_a_project_have_their_folders_on_their_own_files(tmp_path: Path) -> None:
+    """ENV-2. Whoever has none there uses the project's drive; a user's own workspace is another matter."""
+    of_alice = DriveSettings("5", "Member Files: alice", tmp_path, DriveOwner("project", "alice", "p1"))
+    of_all = DriveSettings("6", "Project", tmp_path, DriveOwner("project", project_id="p1"))
+    drives = Drives((of_all, of_alice), tmp_path / "homes")
+    assert [drives.home(Owner(user, "p1")).id for user in ("alice", "bob")] == ["5", "6"]
+    assert drives.home(ALICE).id == "home-alice"
+    assert Drives((of_alice,), tmp_path / "homes").home(Owner("bob", "p1")).id == "members-bob-p1"
+
+
 def test_machines_have_a_folder_of_their_own(drives: Drives) -> None:
     folder = drives.job_folder(job(backend=Backend.VIRTUAL_MACHINE))
     assert folder.ucloud_path == "/7/Jobs/VirtualMachines/41"

@@ -219,6 +219,14 @@ def test_a_process_gets_paths_of_the_home_that_is_made_for_its_workspace() -> No
     assert without.native_path("/home-bob/a", owner) is None
 
 
+def test_a_home_that_is_made_on_demand_has_a_title() -> None:
+    """ENV-12: and no workspace sees the title of another's."""
+    made = ConfiguredCatalogue(Settings(data_dir=Path("/data"), products=PRODUCTS))
+    assert made.drive_titles(Owner("bob")) == {"home-bob": "Home"}
+    configured = ConfiguredCatalogue(_settings())
+    assert "home-alice" not in configured.drive_titles(Owner("alice")), "she has a drive"
+
+
 def test_a_process_gets_no_paths_of_another_workspaces_drive() -> None:
     catalogue = ConfiguredCatalogue(_settings())
     assert catalogue.native_path("/87/a", Owner("alice")) == "/srv/87/a"
