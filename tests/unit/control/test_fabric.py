@@ -160,7 +160,7 @@ def test_every_rank_finds_rank_0_of_its_peer_under_the_name_it_asked_for() -> No
 def test_the_peer_finds_its_guests_by_their_own_names() -> None:
     """ENV-47: it may connect back."""
     server = job("10", "node-a")
-    guests = [job(id, "node-b", peers=(("database", "10"),)) for id in ("20", "30")]
+    guests = [job(guest, "node-b", peers=(("database", "10"),)) for guest in ("20", "30")]
     assert links(server, *guests).names(server, 0) == {"j-20-job-0": "10.83.1.20", "j-30-job-0": "10.83.1.30"}
 
 

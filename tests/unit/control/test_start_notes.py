@@ -27,7 +27,7 @@ async def test_a_start_that_takes_long_tells_what_it_does_and_repeats_nothing(ri
     driver = rig.machines.hosts["node-a"].driver
     driver.may_prepare.clear()
     driver.doing = Progress(FETCHING)
-    [uid] = await life.requests.submit([job("41", "run=30ms")])
+    await life.requests.submit([job("41", "run=30ms")])
     await rig.until(lambda: len(life.cluster.called("progress")) > 5, "several looks")
     driver.doing = Progress(FETCHING, "45 % of 1.2 GB")
     await rig.until(lambda: len(notes(rig, "41")) == 2, "the news")
