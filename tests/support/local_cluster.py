@@ -64,6 +64,7 @@ class Host:
     relay: tuple[str, int] | None = None
     gpus: tuple[str, ...] = ()
     address: str = "127.0.0.1"
+    described: bool = True
     networked: bool = True
     plans: list[NetworkPlan] = field(default_factory=list)
     """Those that were put in force there; emptied by a restart of the machine."""
@@ -95,7 +96,8 @@ class Host:
             {},
             self.relay,
             gpus=self.gpus,
-            networked=self.networked,
+            described=self.described,
+            networked=self.networked and self.described,
             network=self.plans[-1].digest if self.plans else None,
         )
 

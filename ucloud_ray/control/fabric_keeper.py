@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 """How often machines are looked at without being woken: they come, go and forget."""
 
+TELL_SECONDS = 5.0
+"""How long a start waits for its peers to be told its names; they can be reached by then in any case."""
+
 LONGEST_PAUSE_SECONDS = 10.0
 """Between two attempts at a machine that does not take its plan."""
 
@@ -109,7 +112,9 @@ class FabricKeeper:
         except HostGone as problem:  # its own rank finds out whether it is lost
             raise ClusterUnavailable(str(problem)) from problem
         await self._put(host)
-        await self._tell(self._links.others(job))
+        with contextlib.suppress(TimeoutError):  # names that were not told are told by the next round
+            async with asyncio.timeout(TELL_SECONDS):
+                await self._tell(self._links.others(job))
 
     async def revoke(self, job: Job) -> None:
         """The job's tasks are over: nobody may talk to its addresses any more (ENV-57).
@@ -152,7 +157,7 @@ class FabricKeeper:
         for host, mark in self._in_force.items():
             if mark != self._digest(host):
                 self._spawn(f"network of {host}", self._until_put(host))
-        if self._names_may_be_wrong:
+        if self._names_may_be_wrong and "names" not in self._busy:
             self._names_may_be_wrong = False
             known = (self._links.get(uid) for uid in list(self._told))
             jobs = {job.uid: job for job in (*self._links.all_connected(), *known) if job is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from runtimes.network.plan import NetworkPlan
 from tests.unit.control.rig import Rig, job, ref
 from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.control.ports import ClusterUnavailable
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.domain.ids import JobId
 from ucloud_ray.domain.job import Backend, JobState, Owner, PeerRequest
@@ -108,6 +110,11 @@ async def test_a_peer_is_told_of_its_guest_and_forgets_it(rig: Rig) -> None:
     await rig.until_state("42", JobState.RUNNING)
     (told,) = rig.machines.hosts["node-a"].names.values()
     assert told == {"j-42-job-0": "10.83.0.3"}
+    assert [call[0] for call in life.cluster.calls if call[0] in ("start", "set_hosts")] == [
+        "start",
+        "set_hosts",
+        "start",
+    ]
     assert pairs(rig) == {("10.83.0.2", "10.83.0.3")}
     await life.requests.terminate([ref("42")])
     await rig.until_state("42", JobState.SUCCESS)
@@ -185,6 +192,22 @@ async def test_a_restart_of_ours_changes_nothing_that_is_right(rig: Rig) -> None
     assert pairs(rig) == set()
 
 
+async def test_a_machine_that_has_not_spoken_yet_is_not_left_out_after_a_restart(rig: Rig) -> None:
+    """The other ones would forget the way to it, and cut what is connected."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", replicas=2, **WHOLE)])
+    await rig.until_state("41", JobState.RUNNING)
+    before = {host.name: list(host.plans) for host in rig.machines.hosts.values()}
+    await rig.crash()
+    rig.machines.hosts["node-b"].described = False
+    life = await rig.start()
+    assert "not all machines" in await _refusal(life.supervisor.fabric._put("node-a"))
+    rig.machines.hosts["node-b"].described = True
+    await life.supervisor.fabric._look()
+    await life.supervisor.fabric._put("node-a")
+    assert {host.name: list(host.plans) for host in rig.machines.hosts.values()} == before
+
+
 async def test_a_machine_that_is_lost_with_the_peer_does_not_keep_the_guest_from_starting(rig: Rig) -> None:
     life = await rig.start()
     await life.requests.submit([job("41", "run=forever", **WHOLE)])
@@ -254,3 +277,9 @@ async def test_a_peer_is_refused_for_a_process(rig: Rig) -> None:
     new = guest("42")
     with pytest.raises(BadRequest, match="connect"):
         await life.requests.submit([replace(new, spec=replace(new.spec, backend=Backend.NATIVE))])
+
+
+async def _refusal(call: Awaitable[None]) -> str:
+    with pytest.raises(ClusterUnavailable) as refused:
+        await call
+    return str(refused.value)
