@@ -110,16 +110,25 @@ async def test_a_peer_is_told_of_its_guest_and_forgets_it(rig: Rig) -> None:
     await rig.until_state("42", JobState.RUNNING)
     (told,) = rig.machines.hosts["node-a"].names.values()
     assert told == {"j-42-job-0": "10.83.0.3"}
-    assert [call[0] for call in life.cluster.calls if call[0] in ("start", "set_hosts")] == [
-        "start",
-        "set_hosts",
-        "start",
-    ]
     assert pairs(rig) == {("10.83.0.2", "10.83.0.3")}
     await life.requests.terminate([ref("42")])
     await rig.until_state("42", JobState.SUCCESS)
     assert list(rig.machines.hosts["node-a"].names.values()) == [{}]
     assert pairs(rig) == set()
+
+
+async def test_the_guest_starts_once_its_peer_knows_it(rig: Rig) -> None:
+    """ENV-47: the peer may answer its first call by connecting back."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever")])
+    await rig.until_state("41", JobState.RUNNING)
+    life.cluster.hold("set_hosts")
+    await life.requests.submit([guest("42", "run=20ms")])
+    await rig.until(lambda: life.cluster.called("set_hosts"), "the peer to be told")
+    await rig.quiet()
+    assert len(life.cluster.called("start")) == 1
+    life.cluster.let_go("set_hosts")
+    await rig.until_state("42", JobState.SUCCESS)
 
 
 async def test_the_guest_goes_on_without_the_name_when_its_peer_ends(rig: Rig) -> None:
