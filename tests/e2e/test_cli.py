@@ -151,8 +151,10 @@ def test_a_token_from_the_command_line_is_accepted(stack: Stack) -> None:
 def test_an_application_that_exists_is_not_added_again(shells: Stack, tmp_path: Path) -> None:
     file = tmp_path / "tool.yaml"
     file.write_text("tool: v1\ntitle: t\nname: native-shell-tool\nversion: 1.0.0\nbackend: NATIVE\nauthors: [a]\n")
-    line = refusal(shells.cli("apps", "add", str(file)))
-    assert "native-shell-tool exists in version 1.0.0" in line
+    done = shells.cli("apps", "add", str(file))
+    assert done.returncode == 2
+    assert "native-shell-tool" in done.stdout + done.stderr
+    assert "tool.yaml has a mistake; nothing was added" in done.stderr
 
 
 # ----------------------------------------------------------------------------------------- nothing, nobody, twice

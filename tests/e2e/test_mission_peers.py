@@ -164,7 +164,7 @@ def test_a_database_that_ended_meanwhile_is_said_and_its_name_leads_nowhere(acme
         acme.stack.wait_state(job_id, "RUNNING")
     peer = {"type": "peer", "hostname": "database", "jobId": server}
     guest = acme.stack.create(WEB_APP, resources=[peer], **big)  # there is room for it once the server has ended
-    assert states(acme.stack.job(guest)) == ["IN_QUEUE"]
+    wait_until(lambda: states(acme.stack.job(guest)) == ["IN_QUEUE"], "the guest to be queued")
     acme.stack.stop(server)
     job = acme.stack.wait_state(guest, "RUNNING")
     told = f"The job {server}, which your job was to reach as database, is not running; your job goes on without it"

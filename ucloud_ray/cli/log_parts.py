@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
+
+import tenacity
 
 from ucloud_ray.cli.api import Api
 from ucloud_ray.cli.errors import Refused
@@ -18,6 +21,8 @@ FIRST_LOOK, LAST_LOOK = 64 * 1024, 4 * 1024 * 1024
 """Bytes from the end in which the last lines are looked for: first, and at most, which is what one answer holds."""
 
 STREAMS = ("stdout", "stderr")
+
+RETRY_SECONDS, PATIENCE_SECONDS = 0.5, 20.0
 
 
 class Unknown(Exception):
@@ -83,12 +88,26 @@ class Parts:
         rank, stream = place
         query = {"rank": str(rank), "stream": stream, "offset": str(offset), "limit": str(limit)}
         try:
-            part: dict[str, Any] = self._api.get(f"/api/jobs/{self._job_id}/logs", query)
+            return self._patiently(query)
         except Refused as refused:
             if refused.status == 404:
                 raise Unknown from refused
             raise
+
+    def _patiently(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Something of ours may be starting again on the job's machine."""
+        attempts = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            wait=tenacity.wait_fixed(RETRY_SECONDS),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            reraise=True,
+        )
+        part: dict[str, Any] = attempts(self._api.get, f"/api/jobs/{self._job_id}/logs", query)
         return part
+
+
+def is_passing(problem: BaseException) -> bool:
+    return isinstance(problem, Refused) and problem.status == HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def last_lines(text: str, lines: int) -> str:

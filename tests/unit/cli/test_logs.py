@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,7 @@ from tests.unit.cli.conftest import Cli
 from tests.unit.cli.fake_core import FakeCore, job
 from tests.unit.cli.test_follow import END, FakeSocket, message
 from ucloud_ray.cli import log_parts
+from ucloud_ray.cli.errors import Refused
 from ucloud_ray.cli.follow import Follower
 from ucloud_ray.cli.log_parts import last_lines
 
@@ -34,6 +35,31 @@ def test_without_options_everything_of_every_node_is_printed(cli: Cli, logged: F
     outcome = cli("jobs", "logs", "7")
     assert outcome.out == logged.logs[0, "stdout"] + "[1] from the other\n"
     assert (outcome.err, outcome.status) == ("oops\n", 0)
+
+
+class Starting:
+    """A server whose machine with the log is not there yet, the first few times."""
+
+    def __init__(self, *answers: int) -> None:
+        self.left = list(answers)
+
+    def get(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        if self.left:
+            raise Refused("not now", status=self.left.pop(0))
+        return {"text": "hello\n", "nextOffset": 6, "total": 6}
+
+
+def test_a_log_whose_machine_is_starting_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_parts, "RETRY_SECONDS", 0)
+    parts = log_parts.Parts(cast("Any", Starting(503, 503)), "7", log_parts.Chosen())
+    assert [part["text"] for part in parts.read((0, "stdout"))] == ["hello\n"]
+
+
+def test_any_other_refusal_is_told_at_once() -> None:
+    server = Starting(400, 503)
+    with pytest.raises(Refused):
+        list(log_parts.Parts(cast("Any", server), "7", log_parts.Chosen()).read((0, "stdout")))
+    assert server.left == [503]
 
 
 def test_a_long_log_is_read_part_by_part(cli: Cli, logged: FakeCore, monkeypatch: pytest.MonkeyPatch) -> None:

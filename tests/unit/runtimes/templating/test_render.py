@@ -145,7 +145,7 @@ async def test_a_wrong_or_greedy_template_becomes_a_script_that_says_so(template
 async def test_the_renderer_is_ended_after_its_time() -> None:
     limits = RenderLimits(wall_seconds=0.3, cpu_seconds=1000)
     assert "more than 0.3 seconds" in complaint(await script_of(ENDLESS, limits=limits))
-    assert psutil.Process().children() == []
+    assert renderers() == []
 
 
 async def test_the_renderer_ends_with_its_caller() -> None:
@@ -155,7 +155,7 @@ async def test_the_renderer_ends_with_its_caller() -> None:
     rendering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await rendering
-    assert psutil.Process().children() == []
+    assert renderers() == []
 
 
 async def test_a_variable_that_cannot_be_rendered_is_told_where_nothing_would_print_it() -> None:
@@ -195,14 +195,26 @@ async def renderer(monkeypatch: pytest.MonkeyPatch) -> Any:
     os.set_inheritable(inheritable, True)
     rendering = asyncio.create_task(render(task(ENDLESS)))
     await asyncio.to_thread(wait_until, _confined, "a confined renderer")
-    yield psutil.Process().children()[0]
+    yield renderers()[0]
     rendering.cancel()
     await asyncio.gather(rendering, return_exceptions=True)
     os.close(inheritable)
 
 
 def _confined() -> bool:
-    return any(_limits(child)["Max open files"] == "3" for child in psutil.Process().children())
+    return any(_limits(child)["Max open files"] == "3" for child in renderers())
+
+
+def renderers() -> list[psutil.Process]:
+    """Of this process; other tests may have left it children that serve the whole run."""
+    return [child for child in psutil.Process().children() if _is_renderer(child)]
+
+
+def _is_renderer(child: psutil.Process) -> bool:
+    try:
+        return any("templating" in word for word in child.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _limits(of: psutil.Process) -> dict[str, str]:
