@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+_FILES = ("/etc/hosts", "/etc/resolv.conf")
+
 Inspected = Mapping[str, Any]
 """What `docker inspect` tells of one container."""
 
@@ -74,18 +76,19 @@ def _identity(host: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[st
 
 def _mounts(mounts: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
     for number, mount in enumerate(mounts):
-        source = _like(Path(mount["Source"]), folder / f"mount-{number}")
+        source = _like(mount["Destination"], folder / f"mount-{number}")
         read_only = "" if mount["RW"] else ",readonly"
         yield f"--mount=type=bind,source={source},target={mount['Destination']}{read_only}"
 
 
-def _like(original: Path, copy: Path) -> Path:
-    if original.is_dir():
-        copy.mkdir()
-        copy.chmod(0o777)
+def _like(target: str, source: Path) -> Path:
+    """By the target, because our own sources are held only while a container starts."""
+    if target in _FILES:
+        source.write_text("")
     else:
-        copy.write_bytes(original.read_bytes() if original.is_file() else b"")
-    return copy
+        source.mkdir()
+        source.chmod(0o777)
+    return source
 
 
 def read(inspected: str) -> Inspected:

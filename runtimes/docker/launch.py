@@ -37,7 +37,7 @@ from runtimes.errors import (
     TaskNotFound,
 )
 from runtimes.mounts import pins, sources
-from runtimes.network import nft
+from runtimes.network import docker_names
 from runtimes.settings import DockerSettings
 from runtimes.types import Mount, TaskSpec
 
@@ -185,7 +185,7 @@ class _Launch:
             return
         pid = int(self._client.inspect(container)["State"]["Pid"])
         if pid:
-            nft.close_docker_names(pid)
+            docker_names.shut(pid)
 
     def _explain(self, error: Exception) -> DriverError:
         """The same for the user, who knows UCloud paths and images but not this machine's paths."""

@@ -9,20 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 
 from runtimes.errors import RuntimeUnavailable
 
 _SECONDS = 60.0
 _SHOWN = 300
 # Before Docker's own rules in there hand the request on to the port that it really listens on.
-_NO_DOCKER_NAMES = """
-table ip ucloud_ray { }
-delete table ip ucloud_ray
-table ip ucloud_ray {
-  chain closed { type filter hook output priority -300; policy accept; ip daddr 127.0.0.11 drop; }
-}
-"""
 
 
 class Missing(RuntimeUnavailable):
@@ -37,17 +29,6 @@ def apply(script: str) -> None:
             f"The kernel refused the firewall of the containers' network; nft says: {_words(done.stderr)}. "
             "Load the modules nf_tables and nft_nat, and run as root."
         )
-
-
-def close_docker_names(pid: int) -> None:
-    """In the network of the container with this process, shut the name server that Docker keeps in there: it would
-    tell the names and addresses of all containers of the bridge. Repeatable; a process that is gone is success.
-
-    Raises `errors.RuntimeUnavailable`.
-    """
-    done = _call(["nsenter", f"--net=/proc/{pid}/ns/net", "nft", "-f", "-"], _NO_DOCKER_NAMES)
-    if done.returncode != 0 and Path(f"/proc/{pid}").exists():
-        raise RuntimeUnavailable(f"Docker's name server in a container could not be shut: {_words(done.stderr)}.")
 
 
 def chains(table: str) -> set[tuple[str, str]]:

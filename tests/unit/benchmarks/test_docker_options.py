@@ -55,15 +55,13 @@ def test_limits_privileges_log_and_identity_are_the_same(tmp_path: Path) -> None
 
 
 def test_files_and_folders_of_its_own_are_mounted_instead_of_ours(tmp_path: Path) -> None:
-    file = tmp_path / "hosts"
-    file.write_text("127.0.0.1 localhost\n")
     mounts = [
         {"Source": str(tmp_path), "Destination": "/work", "RW": True},
-        {"Source": str(file), "Destination": "/etc/hosts", "RW": False},
+        {"Source": "/gone", "Destination": "/etc/hosts", "RW": False},
     ]
     assert same_options(container(mounts), tmp_path)[-2:] == [
         f"--mount=type=bind,source={tmp_path}/mount-0,target=/work",
         f"--mount=type=bind,source={tmp_path}/mount-1,target=/etc/hosts,readonly",
     ]
     assert (tmp_path / "mount-0").is_dir()
-    assert (tmp_path / "mount-1").read_text() == "127.0.0.1 localhost\n"
+    assert (tmp_path / "mount-1").is_file()
