@@ -52,3 +52,16 @@ def test_an_image_without_bash_is_named(templates: Stack, needs_docker: None) ->
     job = templates.run(BASHLESS_TEMPLATE)
     assert states(job) == ["IN_QUEUE", "FAILURE"]
     assert "needs the program bash, which the image dreg.cloud.sdu.dk/batch/batch:1.0.0 does not have" in texts(job)[-1]
+
+
+def test_an_init_script_runs_first_and_its_exit_code_does_not_matter(
+    templates: Stack, application: dict[str, str]
+) -> None:
+    """INV-26. It is a file of the user's, mounted where it is a container's."""
+    home = templates.data / "drives/user/home"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "before.sh").write_text("echo first; exit 9\n")
+    labels = {"ucloud.dk/init-script": "/home-user/before.sh"}
+    job_id = templates.create(application, var="x", replicas=1, labels=labels)
+    assert texts(templates.wait_state(job_id))[-1] == "The job has finished processing! (exit code 3)"
+    assert templates.output(job_id).startswith("first\n<x>")
