@@ -15,6 +15,7 @@ from runtimes.mounts.beneath import LeavesRoot, open_beneath
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.folder_names import HOME_TITLE, component, home_of
 from ucloud_ray.domain.job import Backend, Job, Owner
+from ucloud_ray.drive_owners import home_keys, key_of
 from ucloud_ray.settings import DriveSettings
 
 JOB_UID = 11042
@@ -59,7 +60,7 @@ class Drives:
     """The configured drives, and homes made on demand for workspaces that have none (`policy.automaticHomes`)."""
 
     def __init__(self, configured: Sequence[DriveSettings], homes: Path | None) -> None:
-        drives = [Drive(drive.id, drive.title, drive.path, _owner(drive), _member(drive)) for drive in configured]
+        drives = [Drive(drive.id, drive.title, drive.path, *key_of(drive)) for drive in configured]
         self._drives = {drive.id: drive for drive in drives}
         self._home_of = {(drive.workspace, drive.member): drive for drive in reversed(drives)}
         self._homes = homes
@@ -69,10 +70,9 @@ class Drives:
 
         Raises `BadRequest` if the workspace has no drive and none may be made.
         """
-        of_member = self._home_of.get((owner.workspace, owner.created_by))
-        drive = of_member or self._home_of.get((owner.workspace, None))
-        if drive is not None:
-            return drive
+        for key in home_keys(owner):
+            if key in self._home_of:
+                return self._home_of[key]
         if self._homes is None:
             raise BadRequest("This workspace has no drive at this provider. Ask its operator to add one.")
         names = home_of(owner, self._drives)
@@ -115,11 +115,3 @@ class Drives:
         group = "VirtualMachines" if machine else component(job.spec.application_title or job.spec.application_name)
         relative = PurePosixPath("Jobs", group, component(job.id))
         return JobFolder(drive.root, relative, f"/{drive.id}/{relative}")
-
-
-def _member(drive: DriveSettings) -> str | None:
-    return drive.owner.username if drive.owner.type == "project" else None
-
-
-def _owner(drive: DriveSettings) -> str:
-    return Owner(drive.owner.username or "", drive.owner.project_id).workspace

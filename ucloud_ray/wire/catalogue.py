@@ -8,8 +8,9 @@ from typing import Protocol
 
 from ucloud_ray.domain.folder_names import HOME_TITLE, HomeNames, home_of
 from ucloud_ray.domain.job import Machine, Owner
+from ucloud_ray.drive_owners import home_keys, key_of
 from ucloud_ray.machines import machine_of
-from ucloud_ray.settings import DriveSettings, Settings
+from ucloud_ray.settings import Settings
 from ucloud_ray.wire.common import ProductReference
 
 
@@ -45,10 +46,8 @@ class ConfiguredCatalogue:
         self.provider_id = settings.provider.id
         self.accepts_restart_on_exit = settings.policy.restart_on_exit == "accept"
         self._titles = {drive.id: drive.title for drive in settings.drives}
-        self._drives = {
-            drive.id: (PurePosixPath(drive.path.absolute()), _workspace(drive)) for drive in settings.drives
-        }
-        self._with_home = {(_workspace(drive), _member(drive)) for drive in settings.drives}
+        self._drives = {drive.id: (PurePosixPath(drive.path.absolute()), key_of(drive)[0]) for drive in settings.drives}
+        self._with_home = {key_of(drive) for drive in settings.drives}
         self._homes = PurePosixPath(settings.data_dir.absolute(), "drives") if settings.policy.automatic_homes else None
         self._products = {(product.name, product.category): product for product in settings.products}
 
@@ -76,13 +75,5 @@ class ConfiguredCatalogue:
 
     def _automatic_home(self, owner: Owner) -> HomeNames | None:
         """Of whoever has no drive of their own in the configuration."""
-        known = {(owner.workspace, None), (owner.workspace, owner.created_by)} & self._with_home
+        known = not self._with_home.isdisjoint(home_keys(owner))
         return None if self._homes is None or known else home_of(owner, self._drives)
-
-
-def _member(drive: DriveSettings) -> str | None:
-    return drive.owner.username if drive.owner.type == "project" else None
-
-
-def _workspace(drive: DriveSettings) -> str:
-    return Owner(drive.owner.username or "", drive.owner.project_id).workspace
