@@ -15,12 +15,10 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from runtimes.errors import InvalidTask
 from runtimes.types import TaskSpec
-
-GpuType = Literal["nvidia", "amd"]
 
 DEV = Path("/dev")
 _NVIDIA_NODE = re.compile(r"nvidia(\d+)")

@@ -6,7 +6,6 @@ Results go to standard output; what is said about the work goes to standard erro
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,7 +60,3 @@ def state_text(state: str) -> str:
 def say(text: str) -> None:
     """About the work, for people."""
     typer.echo(text, err=True)
-
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()

@@ -158,11 +158,6 @@ def find(connection: Connection, job_id: int, filters: Filters | None = None) ->
     return record_of(row) if row else None
 
 
-def find_many(connection: Connection, ids: Iterable[int]) -> dict[int, JobRecord]:
-    rows = connection.execute(select(jobs).where(jobs.c.id.in_(list(ids))))
-    return {row.id: record_of(row) for row in rows}
-
-
 def browse(
     connection: Connection, whose: ColumnElement[bool], filters: Filters, page: Page
 ) -> tuple[list[JobRecord], str | None]:
