@@ -26,6 +26,7 @@ from ucloud_ray.settings import (
     CoreSettings,
     NetworkSettings,
     NodeSettings,
+    OrchestratorOptions,
     ProductSettings,
     ProviderSettings,
     Settings,
@@ -34,6 +35,8 @@ from ucloud_ray.settings import (
 __all__ = ["ConfigError", "dump", "embedded_settings", "find_file", "load"]
 
 DEFAULT_FILE = "ucloud-ray.yaml"
+MAX_GRANT = 10**15
+"""Of one allocation, in millionths of the currency: every sum of wallets stays a number that JSON readers can hold."""
 
 
 def find_file(option: Path | None, environ: Mapping[str, str], folder: Path) -> Path | None:
@@ -120,7 +123,18 @@ def _check(settings: Settings) -> None:
             raise ConfigError(f"'{key}' must start with http:// or https://, not '{url}'")
     _check_products(settings)
     _check_nodes(settings)
+    _check_orchestrator(settings.orchestrator)
     config_registries.check(settings.registries)
+
+
+def _check_orchestrator(options: OrchestratorOptions) -> None:
+    if not 0 <= options.initial_grant <= MAX_GRANT:
+        raise ConfigError(f"'orchestrator.initialGrant' must be between 0 and {MAX_GRANT}, not {options.initial_grant}")
+    shortest, longest = options.restart_pause_seconds, options.restart_pause_max_seconds
+    if not 0 <= shortest <= longest <= 86_400:
+        raise ConfigError(
+            "'orchestrator.restartPauseSeconds' must be 0 or more, and not above 'restartPauseMaxSeconds' (at most a day)"
+        )
 
 
 def _check_network(network: NetworkSettings) -> None:

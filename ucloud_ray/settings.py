@@ -207,6 +207,20 @@ class PolicySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OrchestratorOptions:
+    """What the orchestrator decides and a provider has no part in (our miniature of UCloud/Core only)."""
+
+    initial_grant: int = 10**15
+    """Credits of the allocation that every workspace has in every category from the first time it is asked for; in
+    millionths of the currency. 0: what an administrator grants, and nothing else."""
+    restart_pause_seconds: float = 2.0
+    """Before a job with `restartOnExit` is started again (LC-25); doubled with every end that comes soon."""
+    restart_pause_max_seconds: float = 300.0
+    restart_calm_seconds: float = 600.0
+    """A job that ran for so long has not ended soon: its pause is the shortest again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     provider: ProviderSettings = field(default_factory=ProviderSettings)
     core: CoreSettings = field(default_factory=CoreSettings)
@@ -227,6 +241,7 @@ class Settings:
     """Folder of each machine's own state: tasks and the private copies of logs. `{host}` stands for our name of the
     machine. `<dataDir>` when None."""
     policy: PolicySettings = field(default_factory=PolicySettings)
+    orchestrator: OrchestratorOptions = field(default_factory=OrchestratorOptions)
 
     def state_of(self, host: str) -> Path:
         """Folder of that machine's own state."""

@@ -268,3 +268,10 @@ def test_a_registry_that_cannot_be_used_is_refused_without_its_password(
 def test_a_password_file_of_a_registry_is_relative_to_the_configuration(tmp_path: Path) -> None:
     settings = read(tmp_path, "registries: [{host: 'h:5000', username: me, passwordFile: secrets/h}]")
     assert settings.registries[0].password_file == tmp_path / "secrets/h"
+
+
+def test_what_the_orchestrator_decides_is_configurable_within_reason(tmp_path: Path) -> None:
+    options = read(tmp_path, "orchestrator: {initialGrant: 0, restartPauseSeconds: 0.5}").orchestrator
+    assert (options.initial_grant, options.restart_pause_seconds, options.restart_pause_max_seconds) == (0, 0.5, 300)
+    assert "initialGrant" in refused(tmp_path, "orchestrator: {initialGrant: -1}")
+    assert "restartPauseSeconds" in refused(tmp_path, "orchestrator: {restartPauseSeconds: 301}")

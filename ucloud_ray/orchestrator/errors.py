@@ -4,6 +4,7 @@
     ├── BadRequest          400
     │   └── BadDocument     400   with every mistake of a file for the catalogue
     ├── Unauthorized        401
+    ├── PaymentRequired     402   the wallet is empty (ACC-18)
     ├── Forbidden           403
     ├── NotFound            404   also for "not permitted": the two are not told apart (end-user-api 1.4)
     ├── TooLarge            413
@@ -53,6 +54,13 @@ class BadDocument(BadRequest):
 
 class Unauthorized(ApiError):
     status = 401
+
+
+class PaymentRequired(ApiError):
+    status = 402
+
+    def __init__(self, why: str, error_code: str = "NOT_ENOUGH_COMPUTE_CREDITS") -> None:
+        super().__init__(why, error_code)
 
 
 class Forbidden(ApiError):

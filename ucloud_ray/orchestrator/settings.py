@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ucloud_ray.settings import ProductSettings, Settings
+from ucloud_ray.settings import OrchestratorOptions, ProductSettings, Settings
 
 EXAMPLE_PRODUCT = ProductSettings(
     name="example-compute",
@@ -56,6 +56,8 @@ class OrchestratorSettings:
     """How long a follow of a final job waits for more output from a provider that sends none and does not end."""
     ping_seconds: float = 60.0
     """Keep-alive of follow sockets (end-user-api 7)."""
+    options: OrchestratorOptions = OrchestratorOptions()
+    """What an operator may set."""
 
     @property
     def database_url(self) -> str:
@@ -78,4 +80,5 @@ def orchestrator_settings(settings: Settings) -> OrchestratorSettings:
         provider_id=settings.provider.id,
         provider_url=provider,
         products=settings.products or (EXAMPLE_PRODUCT,),
+        options=settings.orchestrator,
     )
