@@ -29,7 +29,7 @@ from runtimes.network.node_network import NodeNetwork
 from runtimes.settings import DockerSettings, NativeSettings, RegistryLogin, RuntimeSettings, ScriptedSettings
 from ucloud_ray import __version__, garbage, telemetry
 from ucloud_ray.control.accounts import Accounts
-from ucloud_ray.control.clock import SystemClock
+from ucloud_ray.control.clock import Anchor, SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
 from ucloud_ray.control.fabric import METADATA, Ground
 from ucloud_ray.control.log_follow import RelayFollower
@@ -133,6 +133,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     garbage.collect_less_often()
     clock = SystemClock()
     store = await open_store(settings.store_url, clock, patience=20.0)
+    clock.count_from(await store.anchor(Anchor.now()))
     core = CoreClient(settings.core)
     unknown: asyncio.Queue[JobUid] = asyncio.Queue()
     publisher = Publisher(core, store, clock, on_unknown=unknown.put_nowait)

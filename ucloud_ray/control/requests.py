@@ -11,6 +11,7 @@ from typing import Any
 
 from ucloud_ray.control import tickets
 from ucloud_ray.control.admission import Admission
+from ucloud_ray.control.clock import wall_clock
 from ucloud_ray.control.errors import BadRequest, NotFound, NotReady
 from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
 from ucloud_ray.control.supervisor import Supervisor
@@ -29,6 +30,9 @@ from ucloud_ray.domain.events import (
 )
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import Job, JobState
+
+CLOCK_TOLERANCE = 2_000
+"""Milliseconds between our clock and the machine's that need no word (TIME-10)."""
 
 
 class Requests:
@@ -132,7 +136,8 @@ class Requests:
             "problems": [
                 f"the product {name} fits no machine, even an idle one: add capacity, or take it off the list"
                 for name in self._supervisor.unsaleable()
-            ],
+            ]
+            + _clock_problems(self._parts.clock.now() - wall_clock()),
             "nodes": [
                 {
                     "host": node.host,
@@ -201,3 +206,14 @@ class Requests:
 
     def _ticket(self, job: Job) -> str:
         return tickets.make(self._parts.relay_key, "log", job.uid)
+
+
+def _clock_problems(ahead: int) -> list[str]:
+    """`ahead`: milliseconds by which what jobs are measured by is ahead of the machine's clock (TIME-13)."""
+    if abs(ahead) < CLOCK_TOLERANCE:
+        return []
+    where = f"{texts.duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} the machine's clock"
+    return [
+        f"times of jobs are counted {where}, which was set while jobs lived: their time is not touched; "
+        "a start without unfinished jobs reads the clock anew"
+    ]

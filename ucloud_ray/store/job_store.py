@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from ucloud_ray.control.clock import Anchor
 from ucloud_ray.control.ports import Change, Clock, OutboxRow
 from ucloud_ray.db import Database
 from ucloud_ray.domain.effects import Announce
@@ -15,7 +16,7 @@ from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Job
 from ucloud_ray.store import outbox
 from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
-from ucloud_ray.store.tables import drains, jobs, machines, secrets
+from ucloud_ray.store.tables import clock, drains, jobs, machines, secrets
 
 _SECRET_BYTES = 32
 
@@ -90,6 +91,11 @@ class SqlJobStore:
 
     async def set_drain(self, host: str, message: str | None) -> None:
         await self._db.write(lambda connection: _set_drain(connection, host, message))
+
+    async def anchor(self, fresh: Anchor) -> Anchor:
+        """What the clock counts from, kept by this call: as before while jobs are measured by it and the machine was
+        not started again, else `fresh`, but never back behind what such jobs have seen (TIME-11, TIME-13)."""
+        return await self._db.write(lambda connection: _anchor(connection, fresh))
 
     async def close(self) -> None:
         await self._db.close()
@@ -166,3 +172,20 @@ def _machine_number(connection: Connection, host: str) -> int:
         number = 0 if last is None else last + 1
         connection.execute(insert(machines).values(host=host, number=number))
     return number
+
+
+def _anchor(connection: Connection, fresh: Anchor) -> Anchor:
+    row = connection.execute(select(clock.c.boot, clock.c.steady, clock.c.wall)).first()
+    measured = connection.execute(select(jobs.c.number).where(~jobs.c.final).limit(1)).first() is not None
+    known = None if row is None else Anchor(*row)
+    if measured and known is not None and known.boot == fresh.boot:
+        return known
+    anchor = fresh.not_before(_latest(connection)) if measured else fresh
+    connection.execute(delete(clock))
+    connection.execute(insert(clock).values(boot=anchor.boot, steady=anchor.steady, wall=anchor.wall))
+    return anchor
+
+
+def _latest(connection: Connection) -> Millis:
+    """When the newest job changed that has not ended."""
+    return Millis(connection.execute(select(func.max(jobs.c.updated_at)).where(~jobs.c.final)).scalar_one())

@@ -70,3 +70,11 @@ drains = Table(
     Column("host", Text, primary_key=True),
     Column("message", Text, nullable=False),  # the operator's, for users (SCH-15)
 )
+
+clock = Table(
+    "clock",
+    metadata,
+    Column("boot", Text, primary_key=True),  # one row, of the newest start of the machine (TIME-13)
+    Column("steady", BigInteger, nullable=False),
+    Column("wall", BigInteger, nullable=False),
+)
