@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +20,24 @@ class ProcessMark:
     """A process that cannot be mistaken for a later one of the same number."""
 
     pid: int
-    started_at: float
-    """Seconds since the epoch, as the kernel says."""
+    started: str
+    """The machine's start and the clock ticks since: whoever sets the machine's clock does not change it."""
 
     @classmethod
     def of(cls, pid: int) -> ProcessMark:
         """Raises `ProcessLookupError` when there is no such process."""
-        import psutil
-
         try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess as error:
+            _, started = _about(pid)
+        except FileNotFoundError as error:
             raise ProcessLookupError(pid) from error
+        return cls(pid, started)
 
     def alive(self) -> bool:
-        import psutil
-
         try:
-            process = psutil.Process(self.pid)
-            # The boot time that psutil adds may be corrected between two readings, hence the tolerance.
-            same = abs(process.create_time() - self.started_at) < 1.0
-            return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+            state, started = _about(self.pid)
+        except (FileNotFoundError, ProcessLookupError):
             return False
+        return started == self.started and state not in "ZX"
 
     def terminate(self, seconds: float) -> None:
         """SIGTERM, then SIGKILL; returns when it is gone. One that is gone is success."""
@@ -57,6 +53,17 @@ class ProcessMark:
             process.kill()
         except psutil.NoSuchProcess:
             return
+
+
+def _about(pid: int) -> tuple[str, str]:
+    """State of a process, and its start. Raises `FileNotFoundError` or `ProcessLookupError` if there is none."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return fields[0], f"{_boot_id()} {fields[19]}"
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +92,12 @@ def read(data_dir: Path) -> UpState | None:
     try:
         plain = json.loads((data_dir / FILE_NAME).read_text())
         return UpState(
-            minder=ProcessMark(plain["pid"], plain["startedAt"]),
+            minder=ProcessMark(plain["pid"], plain["started"]),
             ready=plain["ready"],
             orchestrator_url=plain["orchestratorUrl"],
             provider_url=plain["providerUrl"],
             ray_address=plain["rayAddress"],
-            parts={name: ProcessMark(mark["pid"], mark["startedAt"]) for name, mark in plain["pids"].items()},
+            parts={name: ProcessMark(mark["pid"], mark["started"]) for name, mark in plain["pids"].items()},
             failure=plain["failure"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -100,11 +107,11 @@ def read(data_dir: Path) -> UpState | None:
 def _to_json(state: UpState) -> dict[str, Any]:
     return {
         "pid": state.minder.pid,
-        "startedAt": state.minder.started_at,
+        "started": state.minder.started,
         "ready": state.ready,
         "orchestratorUrl": state.orchestrator_url,
         "providerUrl": state.provider_url,
         "rayAddress": state.ray_address,
-        "pids": {name: {"pid": mark.pid, "startedAt": mark.started_at} for name, mark in state.parts.items()},
+        "pids": {name: {"pid": mark.pid, "started": mark.started} for name, mark in state.parts.items()},
         "failure": state.failure,
     }

@@ -147,7 +147,7 @@ def test_the_state_file_reads_back_and_nonsense_reads_as_nothing(tmp_path: Path)
 
 def test_a_process_of_the_same_number_but_another_start_is_not_the_one_that_was_meant() -> None:
     me = ProcessMark.of(os.getpid())
-    later = ProcessMark(me.pid, me.started_at + 60)
+    later = ProcessMark(me.pid, me.started + "0")
     assert me.alive()
     assert not later.alive()
     later.terminate(0.0)

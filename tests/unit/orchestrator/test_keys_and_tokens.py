@@ -140,3 +140,22 @@ def test_our_token_is_renewed_when_three_minutes_are_left(keys: tuple[Path, Prov
     assert service.current() == first
     clock[0] += 1
     assert service.current() != first
+
+
+def test_our_token_is_made_anew_when_the_machines_clock_was_set_back(keys: tuple[Path, ProviderKeys]) -> None:
+    """TIME-13. A provider need not believe a token that was issued in its future."""
+    clock = [time.time() + 3600]
+    service = tokens.ServiceToken(keys[1], lambda: clock[0])
+    service.current()
+    clock[0] -= 3600
+    issued = jwt.decode(service.current(), options={"verify_signature": False})["iat"]
+    assert issued <= time.time()
+
+
+def test_whoever_logged_in_before_the_machines_clock_was_set_back_stays_so(
+    keys: tuple[Path, ProviderKeys], gate: tokens.Gate
+) -> None:
+    """TIME-13."""
+    now = int(time.time()) + 3600
+    token = jwt.encode(claims(iat=now, exp=now + 60), UserKey(keys[0]).secret, algorithm="HS512")
+    assert gate.user(token).name == "user"

@@ -50,7 +50,7 @@ ACCEPTED: dict[str, Callable[[], dict[str, Any]]] = {
     "G": dict,
     "K, audience as a string": lambda: {"aud": "all:write", "uid": 42, "extendedByChain": []},
     "no audience": lambda: {"aud": None},
-    "a clock ten seconds ahead": lambda: {"iat": _now() + 10},
+    "a clock an hour ahead": lambda: {"iat": _now() + HOUR, "exp": _now() + HOUR + 600},
     "expired two seconds ago": lambda: {"exp": _now() - 2},
 }
 """Made when the test runs, which may be long after it was collected."""
@@ -61,7 +61,6 @@ REFUSED = {
     "expiry that is no number": ({"exp": "tomorrow"}, 401),
     "expiry beyond all numbers": ({"exp": 1e400}, 401),
     "no time of issue": ({"iat": None}, 401),
-    "issued in the future": ({"iat": _now() + HOUR}, 401),
     "another issuer": ({"iss": "elsewhere.example"}, 401),
     "no issuer": ({"iss": None}, 401),
     "no subject": ({"sub": None}, 401),
