@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
-from ucloud_ray.orchestrator import charge_rows, grant_rows, job_rows
+from ucloud_ray.orchestrator import grant_rows, job_rows
 from ucloud_ray.orchestrator.errors import BadRequest, NotFound
 from ucloud_ray.orchestrator.hub import Hub, JobChanged
 from ucloud_ray.orchestrator.items import ExistenceItem
@@ -17,11 +17,9 @@ from ucloud_ray.orchestrator.job_query import Filters, Flags, Page
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.job_record import JobRecord, parse_id
 from ucloud_ray.orchestrator.update_rules import Applied, apply_updates
-from ucloud_ray.wire.accounting import ChargeItem
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
 MAX_MILLIS = 10**15
-MAX_AMOUNT = 2**62
 MAX_EXISTENCE_ITEMS = 1_000
 
 
@@ -69,28 +67,6 @@ class Control:
     async def browse(self, provider: str, flags: Flags, filters: Filters, page: Page) -> dict[str, Any]:
         return await self._reading.browse_provider(provider, flags, filters, page)
 
-    async def charge(self, provider: str, items: Sequence[ChargeItem]) -> dict[str, Any]:
-        """Recorded and never refused for want of money: there are no wallets yet (control-api 8.3)."""
-        _check_charges(items)
-        now = self._now()
-
-        def work(connection: Connection) -> list[ChargeItem]:
-            _require_jobs(connection, provider, items)
-            return charge_rows.record_charges(connection, provider, items, now)
-
-        return _charge_answer(await self._database.write(work))
-
-    async def check(self, provider: str, items: Sequence[ChargeItem]) -> dict[str, Any]:
-        """The same question without charging."""
-        _check_charges(items)
-
-        def work(connection: Connection) -> list[ChargeItem]:
-            _require_jobs(connection, provider, items)
-            known = charge_rows.known_charges(connection, provider, items)
-            return [item for item in items if item.charge_id in known]
-
-        return _charge_answer(await self._database.read(work))
-
     async def exist(self, provider: str, items: Sequence[ExistenceItem]) -> list[bool]:
         if len(items) > MAX_EXISTENCE_ITEMS:
             raise BadRequest(f"items: must hold at most {MAX_EXISTENCE_ITEMS} elements")
@@ -126,28 +102,6 @@ def _require_all(wanted: Iterable[int], found: Iterable[int]) -> None:
     for number in wanted:
         if number not in known:
             raise _not_found(str(number))
-
-
-def _require_jobs(connection: Connection, provider: str, items: Iterable[ChargeItem]) -> None:
-    numbers = []
-    for item in items:
-        number = parse_id(item.id)
-        if number is None:
-            raise _not_found(item.id)
-        numbers.append(number)
-    _require_all(numbers, job_rows.facts_of_jobs(connection, provider, numbers))
-
-
-def _check_charges(items: Iterable[ChargeItem]) -> None:
-    for index, item in enumerate(items):
-        if not (0 <= item.units <= MAX_AMOUNT and 0 <= item.periods <= MAX_AMOUNT):
-            raise BadRequest(f"items[{index}]: units and periods must not be negative")
-        if "\0" in f"{item.charge_id}{item.performed_by}{item.description}":
-            raise BadRequest(f"items[{index}]: texts must not contain NUL characters")
-
-
-def _charge_answer(duplicates: Iterable[ChargeItem]) -> dict[str, Any]:
-    return {"insufficientFunds": [], "duplicateCharges": [{"id": item.id} for item in duplicates]}
 
 
 def _not_found(job_id: str) -> NotFound:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ucloud_ray.wire.accounting import ProductCategoryIdV2, WalletOwner
 from ucloud_ray.wire.common import Model
 from ucloud_ray.wire.follow import ResumePoints
 
@@ -27,6 +28,19 @@ class ExistenceItem(Model):
 
     type: str
     id: str
+
+
+class GrantItem(Model):
+    """A new allocation. Ours, not UCloud's."""
+
+    owner: WalletOwner
+    category: ProductCategoryIdV2
+    amount: int
+    """In millionths of the currency, or in units of a category that is not paid in money."""
+    start_date: int | None = None
+    """Milliseconds since the epoch; now when absent."""
+    end_date: int | None = None
+    """For ever when absent."""
 
 
 class FollowPayload(Model):

@@ -11,17 +11,22 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.errors import ApiError, BadGateway, BadRequest
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord
 from ucloud_ray.orchestrator.job_rules import draft_of
+from ucloud_ray.orchestrator.ledger import Books, Category
 from ucloud_ray.orchestrator.peers import WantedPeer, check_reachable, wanted_peers
-from ucloud_ray.orchestrator.products import ProductBook
+from ucloud_ray.orchestrator.products import ProductBook, key_of
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.view import JobView
+from ucloud_ray.orchestrator.wallet_feed import WalletFeed
+from ucloud_ray.orchestrator.wallet_rows import Owner, owner_of
 from ucloud_ray.wire.jobs import JobSpecification
 
 AT_ONCE = 16
@@ -37,6 +42,8 @@ class JobCreation:
         products: ProductBook,
         provider: ProviderClient,
         view: JobView,
+        books: Books,
+        feed: WalletFeed,
         now: Callable[[], int],
     ) -> None:
         self._database = database
@@ -44,6 +51,8 @@ class JobCreation:
         self._products = products
         self._provider = provider
         self._view = view
+        self._books = books
+        self._feed = feed
         self._now = now
 
     async def create(self, user: User, specs: Sequence[JobSpecification]) -> list[Any]:
@@ -55,8 +64,7 @@ class JobCreation:
         peers = [peer for spec in specs for peer in self._peers(spec)]
         if peers:
             await self._database.read(lambda connection: check_reachable(connection, user, peers))
-        now = self._now()
-        records = await self._database.write(lambda connection: job_rows.insert_drafts(connection, drafts, now))
+        records = await self._store(drafts)
         limit = asyncio.Semaphore(AT_ONCE)
         outcomes = await asyncio.gather(*(self._offer(user, record, limit) for record in records))
         errors = [outcome for outcome in outcomes if outcome is not None]
@@ -65,6 +73,21 @@ class JobCreation:
         return [
             {"id": str(record.id)} if error is None else None for record, error in zip(records, outcomes, strict=True)
         ]
+
+    async def _store(self, drafts: Sequence[Draft]) -> list[JobRecord]:
+        """All of them or, with an empty wallet, none (ACC-18)."""
+        now = self._now()
+        paid = {_wallet_of(draft) for draft in drafts if self._products.costs(key_of(draft.product))}
+
+        def work(connection: Connection) -> tuple[list[JobRecord], list[int]]:
+            ledger = self._books(connection)
+            for owner, category in paid:
+                ledger.require(owner, category)
+            return job_rows.insert_drafts(connection, drafts, now), ledger.close()
+
+        records, changed = await self._database.write(work)
+        self._feed.publish(changed)
+        return records
 
     def _draft(self, user: User, spec: JobSpecification) -> Draft:
         entry = self._catalogue.find(spec.application.name, spec.application.version)
@@ -91,6 +114,10 @@ class JobCreation:
             await self._database.write(lambda connection: job_rows.remove(connection, record.id))
             return error
         return None
+
+
+def _wallet_of(draft: Draft) -> tuple[Owner, Category]:
+    return owner_of(draft.created_by, draft.project), (draft.product.provider, draft.product.category)
 
 
 def _provider_generated_id(responses: Sequence[Any]) -> str | None:

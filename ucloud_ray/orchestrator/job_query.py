@@ -107,6 +107,15 @@ def parse_page_number(query: Mapping[str, Any]) -> int:
     return page
 
 
+def parse_flag(query: Mapping[str, Any], name: str) -> bool:
+    return _flag(query, name)
+
+
+def parse_offset(query: Mapping[str, Any]) -> int:
+    """`next` of pages that count their items."""
+    return _position(query) or 0
+
+
 def required(query: Mapping[str, Any], name: str) -> str:
     value = _text(query, name)
     if not value:

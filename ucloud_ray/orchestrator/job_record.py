@@ -27,6 +27,7 @@ class Draft:
     """As `view` shows it, except for what facts and title overrule."""
     time_allocation: int | None
     """Milliseconds."""
+    restart_on_exit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,10 @@ def facts_of(row: Any) -> JobFacts:
         output_folder=row.output_folder,
         allow_restart=row.allow_restart,
         resources=None if row.resources is None else orjson.loads(row.resources),
+        restart_on_exit=row.restart_on_exit,
+        restart_at=row.restart_at,
+        restart_ordered=row.restart_ordered,
+        soon_ends=row.soon_ends,
     )
 
 
@@ -99,4 +104,8 @@ def columns_of(facts: JobFacts) -> dict[str, Any]:
         "output_folder": facts.output_folder,
         "allow_restart": facts.allow_restart,
         "resources": None if facts.resources is None else orjson.dumps(facts.resources),
+        "restart_on_exit": facts.restart_on_exit,
+        "restart_at": facts.restart_at,
+        "restart_ordered": facts.restart_ordered,
+        "soon_ends": facts.soon_ends,
     }

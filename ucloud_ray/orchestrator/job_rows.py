@@ -35,7 +35,8 @@ INITIAL_STATE = "IN_QUEUE"
 # than the database needs to run it.
 _FACT_COLUMNS = (
     jobs.c.id, jobs.c.state, jobs.c.updated_at, jobs.c.update_count, jobs.c.started_at, jobs.c.time_allocation,
-    jobs.c.output_folder, jobs.c.allow_restart, jobs.c.resources,
+    jobs.c.output_folder, jobs.c.allow_restart, jobs.c.resources, jobs.c.restart_on_exit, jobs.c.restart_at,
+    jobs.c.restart_ordered, jobs.c.soon_ends,
 )  # fmt: skip
 _FACTS = select(*_FACT_COLUMNS).where(
     jobs.c.id.in_(bindparam("ids", expanding=True)), jobs.c.provider == bindparam("of_provider")
@@ -92,7 +93,9 @@ def remove_unconfirmed(connection: Connection) -> int:
 
 
 def _insert(connection: Connection, draft: Draft, now: int) -> JobRecord:
-    facts = JobFacts(INITIAL_STATE, updated_at=now, time_allocation=draft.time_allocation)
+    facts = JobFacts(
+        INITIAL_STATE, updated_at=now, time_allocation=draft.time_allocation, restart_on_exit=draft.restart_on_exit
+    )
     columns: dict[str, Any] = {
         "created_at": now,
         "created_by": draft.created_by,
@@ -132,6 +135,14 @@ def save_applied(connection: Connection, applied: Mapping[int, Applied]) -> None
         return
     connection.execute(_SET_FACTS, [{"of_id": job_id, **columns_of(one.facts)} for job_id, one in changed.items()])
     connection.execute(_INSERT_UPDATES, [row for job_id, one in changed.items() for row in _update_rows(job_id, one)])
+
+
+def waiting_for_restart(connection: Connection, at_most: int) -> list[tuple[int, int]]:
+    """Ids and when, the first to be started first."""
+    statement = select(jobs.c.id, jobs.c.restart_at).where(jobs.c.restart_at.is_not(None))
+    return [
+        (row.id, row.restart_at) for row in connection.execute(statement.order_by(jobs.c.restart_at).limit(at_most))
+    ]
 
 
 def set_titles(connection: Connection, titles: Iterable[tuple[int, str | None]]) -> None:

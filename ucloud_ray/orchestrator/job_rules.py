@@ -66,6 +66,7 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
         title=spec.name or None,
         specification=_stored(spec),
         time_allocation=_allocation(spec.time_allocation, entry.backend),
+        restart_on_exit=bool(spec.restart_on_exit),
     )
 
 

@@ -13,6 +13,7 @@ import httpx
 from ucloud_ray.db import Database, open_database
 from ucloud_ray.orchestrator import job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.charging import Charging
 from ucloud_ray.orchestrator.control import Control
 from ucloud_ray.orchestrator.follow import Following
 from ucloud_ray.orchestrator.hub import Hub
@@ -21,12 +22,16 @@ from ucloud_ray.orchestrator.job_creation import JobCreation
 from ucloud_ray.orchestrator.job_output import JobOutput
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
+from ucloud_ray.orchestrator.ledger import Ledger
+from ucloud_ray.orchestrator.notice_socket import Notices
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
 from ucloud_ray.orchestrator.support import SupportLoop
 from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
 from ucloud_ray.orchestrator.view import JobView
+from ucloud_ray.orchestrator.wallet_feed import WalletFeed
+from ucloud_ray.orchestrator.wallets import Wallets
 
 MIGRATIONS = "ucloud_ray.orchestrator.migrations"
 MAX_CONNECTIONS = 32
@@ -65,7 +70,11 @@ class Orchestrator:
         hub = Hub()
         domain = settings.provider_domain
         self.support = SupportLoop(provider, self.products, settings, now)
-        self.creation = JobCreation(database, self.catalogue, self.products, provider, view, now)
+        feed, books = WalletFeed(), lambda connection: Ledger(connection, settings.options.initial_grant, now())
+        self.wallets = Wallets(database, self.products, books, feed, now)
+        self.charging = Charging(database, self.products, books, feed, now)
+        self.notices = Notices(database, self.products, feed, self.gate, now)
+        self.creation = JobCreation(database, self.catalogue, self.products, provider, view, books, feed, now)
         self.reading = JobReading(database, view)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, domain)
         self.output = JobOutput(database, provider)
@@ -75,7 +84,7 @@ class Orchestrator:
         )
         self._database = database
         self._http = http
-        self._loop: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(
@@ -100,9 +109,9 @@ class Orchestrator:
         return orchestrator
 
     async def close(self) -> None:
-        if self._loop:
-            self._loop.cancel()
-            await asyncio.gather(self._loop, return_exceptions=True)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         await self._http.aclose()
         await self._database.close()
 
@@ -111,7 +120,10 @@ class Orchestrator:
         if removed:
             _log.warning("forgot %d jobs whose creation was cut off", removed)
         await self.catalogue.load(self.settings.catalogue)
-        self._loop = asyncio.create_task(self.support.run(), name="support-loop")
+        self._loops = [
+            asyncio.create_task(self.support.run(), name="support-loop"),
+            asyncio.create_task(self.wallets.watch(), name="wallet-watch"),
+        ]
         # At most this long: a provider that starts later is noticed by the loop.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.support_wait_seconds):

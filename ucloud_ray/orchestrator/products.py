@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -55,12 +55,47 @@ class Support:
         return bool(self.flags.get(BACKEND_KEYS.get(backend, ""), {}).get(feature))
 
 
+@dataclass(frozen=True, slots=True)
+class Category:
+    """Products that are paid from the same wallet."""
+
+    name: str
+    provider: str
+    unit: str
+    """`unitOfPrice` of its first product."""
+    free: bool
+    """None of its products costs anything."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """As a ledger names it: provider, name."""
+        return (self.provider, self.name)
+
+
 class ProductBook:
     def __init__(self, settings: Iterable[ProductSettings], provider: str) -> None:
         made = [_product(one, provider) for one in settings]
         self._products = {product.key: product for product in made}
         self._json = {product.key: orjson.Fragment(orjson.dumps(product.content)) for product in made}
         self._support: dict[ProductKey, Support] = {}
+        self._categories = _categories(made)
+
+    def price(self, key: ProductKey) -> int:
+        """Of one unit in one period. 0 for what is free, and for a product that is not sold any more."""
+        product = self._products.get(key)
+        return 0 if product is None or product.content["freeToUse"] else int(product.content["pricePerUnit"])
+
+    def costs(self, key: ProductKey) -> bool:
+        """Whether a job on it needs a wallet."""
+        product = self._products.get(key)
+        return product is not None and not product.content["freeToUse"]
+
+    def categories(self) -> list[Category]:
+        """In the order of the configuration."""
+        return list(self._categories.values())
+
+    def category(self, provider: str, name: str) -> Category | None:
+        return self._categories.get((provider, name))
 
     def browse(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
         """`filterArea`, `filterName`, `filterCategory`, `filterProvider` as in the mission document."""
@@ -114,6 +149,16 @@ class ProductBook:
 
 def key_of(reference: ProductReference) -> ProductKey:
     return (reference.id, reference.category, reference.provider)
+
+
+def _categories(products: Iterable[Product]) -> dict[tuple[str, str], Category]:
+    found: dict[tuple[str, str], Category] = {}
+    for product in products:
+        reference, free = product.reference, bool(product.content["freeToUse"])
+        key = (reference.provider, reference.category)
+        known = found.get(key) or Category(reference.category, reference.provider, product.content["unitOfPrice"], free)
+        found[key] = replace(known, free=known.free and free)
+    return found
 
 
 def _filtered(reference: ProductReference) -> dict[str, str]:

@@ -62,13 +62,13 @@ async def browse(request: Request) -> Response:
 @router.post("/api/jobs/control/chargeCredits")
 async def charge_credits(request: Request) -> Response:
     orchestrator, provider = _caller(request)
-    return answer(await orchestrator.control.charge(provider, items(await _content(request), _CHARGES)))
+    return answer(await orchestrator.charging.charge(provider, items(await _content(request), _CHARGES)))
 
 
 @router.post("/api/jobs/control/checkCredits")
 async def check_credits(request: Request) -> Response:
     orchestrator, provider = _caller(request)
-    return answer(await orchestrator.control.check(provider, items(await _content(request), _CHARGES)))
+    return answer(await orchestrator.charging.check(provider, items(await _content(request), _CHARGES)))
 
 
 @router.post("/api/providers/resources/checkExistence")

@@ -56,7 +56,7 @@ class OrchestratorSettings:
     """How long a follow of a final job waits for more output from a provider that sends none and does not end."""
     ping_seconds: float = 60.0
     """Keep-alive of follow sockets (end-user-api 7)."""
-    options: OrchestratorOptions = OrchestratorOptions()
+    options: OrchestratorOptions = field(default_factory=OrchestratorOptions)
     """What an operator may set."""
 
     @property

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
 
 from ucloud_ray.db.columns import SERIAL
 
@@ -32,9 +44,19 @@ jobs = Table(
     Column("output_folder", Text),
     Column("allow_restart", Boolean, nullable=False),
     Column("resources", LargeBinary),
+    Column("restart_on_exit", Boolean, nullable=False),
+    Column("restart_at", BigInteger),  # while the job waits for its next start
+    Column("restart_ordered", Boolean, nullable=False),
+    Column("soon_ends", Integer, nullable=False),
     Index("orchestrator_jobs_of_user", "created_by", "id"),
     Index("orchestrator_jobs_of_provider", "provider", "state", "id"),
     Index("orchestrator_jobs_at_provider", "provider", "provider_generated_id"),
+    Index(
+        "orchestrator_jobs_to_restart",
+        "restart_at",
+        sqlite_where=text("restart_at IS NOT NULL"),
+        postgresql_where=text("restart_at IS NOT NULL"),
+    ),
     # Ids are never given twice, not even those of refused jobs: the provider may have heard of them (O3).
     sqlite_autoincrement=True,
 )
@@ -67,7 +89,54 @@ charges = Table(
     Column("performed_by", Text),
     Column("description", Text),
     Column("charged_at", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),  # what was taken
+    Column("short", Boolean, nullable=False),  # it was less than the charge
     Index("orchestrator_charges_of_job", "job_id"),
+)
+
+wallets = Table(
+    "orchestrator_wallets",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("owner_type", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("category", Text, nullable=False),
+    Column("locked", Boolean, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Index("orchestrator_wallets_of_owner", "owner_type", "owner", "provider", "category", unique=True),
+    Index("orchestrator_wallets_of_provider", "provider", "updated_at"),
+)
+
+allocations = Table(
+    "orchestrator_allocations",
+    metadata,
+    Column("id", SERIAL, primary_key=True),
+    Column("wallet_id", BigInteger, ForeignKey("orchestrator_wallets.id"), nullable=False),
+    Column("initial_balance", BigInteger, nullable=False),
+    Column("balance", BigInteger, nullable=False),
+    Column("start_date", BigInteger, nullable=False),
+    Column("end_date", BigInteger),
+    Column("granted_by", Text),  # an administrator; null: the initial grant
+    Index("orchestrator_allocations_of_wallet", "wallet_id"),
+)
+
+wallet_entries = Table(
+    "orchestrator_wallet_entries",
+    metadata,
+    Column("allocation_id", BigInteger, ForeignKey("orchestrator_allocations.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),  # `charge` or `usage`
+    Column("reference", Text, primary_key=True),  # id of the charge, scope of the usage
+    Column("amount", BigInteger, nullable=False),
+)
+
+usages = Table(
+    "orchestrator_usages",
+    metadata,
+    Column("wallet_id", BigInteger, ForeignKey("orchestrator_wallets.id"), primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Column("usage", BigInteger, nullable=False),
+    Column("reported_at", BigInteger, nullable=False),
 )
 
 tools = Table(

@@ -7,6 +7,10 @@
 
 Final states may be replaced by other final ones, and texts come through at any time: that is what the current Core
 does. Any text is accepted as a state.
+
+A job that is to be started again (LC-25) does not become final by an end with `allowRestart`: it is SUSPENDED, "not
+final, can transition to one of the active states again", and waits. While it waits, the same end once more says nothing
+new. The first state of its next life, or an end that allows no restart, ends the waiting. `restarts` starts it.
 """
 
 from __future__ import annotations
@@ -17,9 +21,23 @@ from typing import Any
 
 from ucloud_ray.wire.updates import JobUpdate
 
-RUNNING = "RUNNING"
+RUNNING, SUSPENDED = "RUNNING", "SUSPENDED"
 FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "EXPIRED"})
 _MAY_ALLOW_RESTART = frozenset({"SUCCESS", "FAILURE", "SUSPENDED"})
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPace:
+    """How long a job waits before it is started again. Milliseconds."""
+
+    shortest: int = 2_000
+    longest: int = 300_000
+    calm: int = 600_000
+    """A life as long as this does not count as ended soon."""
+
+    def pause(self, soon_ends: int) -> int:
+        """Doubled with every end that came soon after the one before."""
+        return min(self.shortest * 2 ** min(soon_ends, 32), self.longest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,14 @@ class JobFacts:
     allow_restart: bool = False
     resources: list[dict[str, Any]] | None = None
     """None: as in the specification."""
+    restart_on_exit: bool = False
+    """As the user wished; no update changes it."""
+    restart_at: int | None = None
+    """When it will be started again; None: it does not wait for that."""
+    restart_ordered: bool = False
+    """The order to start it went out, and its next life has not been heard of."""
+    soon_ends: int = 0
+    """How many lives in a row ended soon."""
 
     @property
     def is_final(self) -> bool:
@@ -56,15 +82,54 @@ class Applied:
     """As they appear in `updates` of the job, in order."""
 
 
-def apply_updates(facts: JobFacts, updates: Iterable[JobUpdate], now: int) -> Applied:
+def apply_updates(
+    facts: JobFacts, updates: Iterable[JobUpdate], now: int, pace: RestartPace = RestartPace()
+) -> Applied:
     """The updates of one request for one job. They share a timestamp, later than any before (LC-20)."""
     timestamp = max(now, facts.updated_at + 1)
-    recorded = []
+    recorded: list[dict[str, Any]] = []
     for update in updates:
-        if is_applied(facts.state, update):
+        if _says_nothing_new(facts, update) or not is_applied(facts.state, update):
+            continue
+        if _is_restartable_end(facts, update):
+            facts, told = _waiting(facts, update, timestamp, pace)
+            recorded += told
+        else:
             facts = _after(facts, update, timestamp)
             recorded.append(_record(update, timestamp))
     return Applied(facts, tuple(recorded))
+
+
+def _is_restartable_end(facts: JobFacts, update: JobUpdate) -> bool:
+    return facts.restart_on_exit and not facts.is_final and _is_natural_end(update)
+
+
+def _is_natural_end(update: JobUpdate) -> bool:
+    """LC-14."""
+    return update.state in FINAL_STATES & _MAY_ALLOW_RESTART and update.allow_restart is True
+
+
+def _says_nothing_new(facts: JobFacts, update: JobUpdate) -> bool:
+    return facts.restart_at is not None and _is_natural_end(update)
+
+
+def _waiting(
+    facts: JobFacts, update: JobUpdate, timestamp: int, pace: RestartPace
+) -> tuple[JobFacts, list[dict[str, Any]]]:
+    """The end of one life, and a text of our own that says when the next one begins."""
+    ran = timestamp - facts.started_at if facts.started_at is not None else 0
+    soon_ends = 0 if ran >= pace.calm else facts.soon_ends
+    pause = pace.pause(soon_ends)
+    shown = update.model_copy(update={"state": SUSPENDED})
+    notice = JobUpdate(status=_notice(pause))
+    facts = _after(_after(facts, shown, timestamp), notice, timestamp)
+    facts = replace(facts, restart_at=timestamp + pause, soon_ends=soon_ends + 1)
+    return facts, [_record(shown, timestamp), _record(notice, timestamp)]
+
+
+def _notice(pause: int) -> str:
+    seconds = -(-pause // 1000)
+    return f"Your job will be started again in {seconds} second{'' if seconds == 1 else 's'}"
 
 
 def is_applied(current: str, update: JobUpdate) -> bool:
@@ -79,6 +144,7 @@ def is_applied(current: str, update: JobUpdate) -> bool:
 def _after(facts: JobFacts, update: JobUpdate, timestamp: int) -> JobFacts:
     state = facts.state if update.state is None else update.state
     starts = state == RUNNING and facts.state != RUNNING
+    waits = update.state is None  # any state ends the waiting for a restart; `_waiting` begins a new one
     return replace(
         facts,
         state=state,
@@ -89,6 +155,8 @@ def _after(facts: JobFacts, update: JobUpdate, timestamp: int) -> JobFacts:
         output_folder=_given(update.output_folder, facts.output_folder),
         allow_restart=_allow_restart(facts, update),
         resources=_given(_valid_resources(update.resource_list), facts.resources),
+        restart_at=facts.restart_at if waits else None,
+        restart_ordered=facts.restart_ordered and waits,
     )
 
 
