@@ -184,6 +184,7 @@ def rules_of(policy: PolicySettings) -> Rules:
         replica_linger=round(policy.replica_linger_seconds * 1000),
         stop_grace=round(policy.stop_grace_seconds * 1000),
         max_start_attempts=policy.max_start_attempts,
+        suspended_time_counts=policy.suspended_time_counts,
     )
 
 

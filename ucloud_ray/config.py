@@ -133,7 +133,8 @@ def _check_orchestrator(options: OrchestratorOptions) -> None:
     shortest, longest = options.restart_pause_seconds, options.restart_pause_max_seconds
     if not 0 <= shortest <= longest <= 86_400:
         raise ConfigError(
-            "'orchestrator.restartPauseSeconds' must be 0 or more, and not above 'restartPauseMaxSeconds' (at most a day)"
+            "'orchestrator.restartPauseSeconds' must be 0 or more, and not above 'restartPauseMaxSeconds', "
+            "which may be a day at most"
         )
 
 
@@ -172,6 +173,9 @@ def _check_products(settings: Settings) -> None:
             raise ConfigError(f"product '{product.name}': 'cpu' and 'memoryInGigs' must be above 0, 'gpu' 0 or more")
         if not 0 < product.fraction <= 1:
             raise ConfigError(f"product '{product.name}': 'fraction' must be above 0 and at most 1")
+        most = product.max_time_allocation
+        if most is not None and (min(most.hours, most.minutes, most.seconds) < 0 or most.millis == 0):
+            raise ConfigError(f"product '{product.name}': 'maxTimeAllocation' must be hours, minutes, seconds above 0")
         unknown = set(product.backends or ()) - {"docker", "native", "virtualMachine"}
         if unknown:
             names = ", ".join(sorted(unknown))

@@ -48,6 +48,19 @@ class RaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSettings:
+    """An amount of time in UCloud's own form."""
+
+    hours: int = 0
+    minutes: int = 0
+    seconds: int = 0
+
+    @property
+    def millis(self) -> int:
+        return ((self.hours * 60 + self.minutes) * 60 + self.seconds) * 1000
+
+
+@dataclass(frozen=True, slots=True)
 class ProductSettings:
     name: str
     category: str
@@ -72,6 +85,8 @@ class ProductSettings:
     priority: int = 0
     """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
     free_to_use: bool = False
+    max_time_allocation: TimeSettings | None = None
+    """Longest time of a job, extensions included; a job must then have a time (TIME-9)."""
     backends: Mapping[str, Mapping[str, bool]] | None = None
     """`docker`, `native`, `virtualMachine` to feature flags; None: whatever works on the nodes."""
 
@@ -192,6 +207,10 @@ class PolicySettings:
     """D5: idle replica actors kept per node."""
     automatic_homes: bool = True
     """Make a drive for a workspace that has none below `dataDir/drives`. Off: such a job is refused."""
+    suspended_time_counts: bool = True
+    """TIME-4."""
+    access_check_seconds: float = 300.0
+    """Between two looks at whether jobs may still use the drives of others that they use (ACC-19)."""
     max_start_attempts: int = 3
     """How often a start that failed for a passing reason is tried (SCH-11)."""
     pull_retry_seconds: float = 900.0

@@ -111,6 +111,7 @@ def test_an_unknown_key_in_a_list_entry_is_refused(tmp_path: Path) -> None:
         ("products: [{name: a, category: c, backends: {podman: {}}}]", "docker, native or virtualMachine"),
         ("nodes: [{categories: [nope]}]", "no product has"),
         ("categories: {nope: {}}", "no product has"),
+        ("products: [{name: a, category: c, maxTimeAllocation: {hours: 0}}]", "'maxTimeAllocation' must be"),
         ("products: [{name: a, category: c, fraction: 0}]", "'fraction' must be above 0"),
         ("products: [{name: a, category: c, gpuType: matrox}]", "must be one of nvidia, amd"),
         ("policy: {exitCodePolicy: lax}", "must be one of mission, strict"),

@@ -131,6 +131,8 @@ class Admission:
                 f"The job needs {new.spec.replicas} x {machine.product.id}, more than this provider has. "
                 "Ask for fewer nodes or a smaller machine."
             )
+        if (refusal := rules.refuse_allocation(new.spec, offers.longest(machine.product))) is not None:
+            raise BadRequest(refusal)
         self._parts.tasks.check(new.spec)
 
     def _accept(self, new: NewJob) -> Accepted:

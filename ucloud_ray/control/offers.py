@@ -52,6 +52,11 @@ class Offers:
         """Every product's size."""
         return [machine_of(settings, product.provider) for product, settings in self._products.items()]
 
+    def longest(self, product: ProductId) -> int | None:
+        """Milliseconds that a job on it may have (TIME-9); None: as many as anybody wants."""
+        found = self._products.get(product)
+        return found.max_time_allocation.millis if found is not None and found.max_time_allocation else None
+
     @property
     def categories(self) -> frozenset[str]:
         return frozenset(product.category for product in self._products)

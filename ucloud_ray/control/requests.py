@@ -175,7 +175,7 @@ class Requests:
         """TIME-7."""
         if not self._parts.offers.sold(job.spec.machine.product, job.spec.backend).time_extension:
             return "The time of jobs on this machine type cannot be extended."
-        return rules.refuse_extension(job, by)
+        return rules.refuse_extension(job, by, self._parts.offers.longest(job.spec.machine.product))
 
     async def _order(self, job: Job, refusal: str | None, event: Event) -> None:
         if refusal is not None:

@@ -186,6 +186,8 @@ class Rules:
     """How often a placement whose start failed for a passing reason is given back and asked for again (SCH-11)."""
     start_pause: int = 2_000
     """Milliseconds before the second attempt to start; doubled for each one after it (SCH-11)."""
+    suspended_time_counts: bool = True
+    """Whether the allocation goes on while a machine is suspended (TIME-4)."""
 
 
 # ------------------------------------------------------------------------------------------------------- ranks
@@ -297,6 +299,8 @@ class Suspended:
     """Where it last ran and its disks are."""
     resume: bool = False
     """Resume at the next `Tick` (W11)."""
+    warned: bool = False
+    """Whether its user was told that its time ends soon (TIME-4)."""
     kind: Literal["suspended"] = "suspended"
 
 
@@ -327,13 +331,6 @@ class TimeBook:
     """Start of the RUNNING interval that is not over yet."""
     ran: int = 0
     """Sum of the finished RUNNING intervals in milliseconds."""
-
-    @property
-    def deadline(self) -> Millis | None:
-        """First RUNNING plus allocation (TIME-3); None before the first RUNNING or without an allocation."""
-        if self.allocation is None or self.first_running is None:
-            return None
-        return Millis(self.first_running + self.allocation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,5 +207,15 @@ def _on_tick(job: Job, now: Millis) -> Decision:
             return transitions.end(job, ranks, verdicts.natural(job, ranks), now)
         case Suspended(resume=True) as phase:
             return transitions.resume(job, phase, now)
+        case Suspended() as phase:
+            return _warn(job, phase, now)
         case _:
             return unchanged(job)
+
+
+def _warn(job: Job, phase: Suspended, now: Millis) -> Decision:
+    """TIME-4: its data goes with it."""
+    end, moment = timing.deadline(job), timing.warns_at(job)
+    if end is None or moment is None or now < moment:
+        return unchanged(job)
+    return transitions.to_phase(job, replace(phase, warned=True), Announce(status=texts.expires_soon(end - now)))

@@ -95,7 +95,8 @@ def on_extend(job: Job, event: TimeExtended) -> Decision:
         return unchanged(job)
     times = timing.extend(job.times, event.by)
     told = Announce(status=texts.extended(event.by), new_time_allocation=times.allocation)
-    return replace(job, times=times), (told,)
+    phase = replace(job.phase, warned=False) if isinstance(job.phase, Suspended) else job.phase
+    return replace(job, times=times, phase=phase), (told,)
 
 
 def on_restart(job: Job, now: Millis) -> Decision:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from ucloud_ray.domain import texts
 from ucloud_ray.domain.ids import JobId, Millis
 from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, Queued, Starting
 from ucloud_ray.domain.on_order import is_ending, is_restartable, verdict_in_force
@@ -17,6 +18,7 @@ __all__ = [
     "is_forgotten",
     "is_possible_id",
     "is_restartable",
+    "refuse_allocation",
     "refuse_extension",
     "refuse_suspension",
     "refuse_unsuspension",
@@ -41,15 +43,29 @@ def is_forgotten(job: Job) -> bool:
     return verdict is not None and verdict.silent
 
 
-def refuse_extension(job: Job, by: int) -> str | None:
-    """TIME-7. `by` in milliseconds."""
+def refuse_allocation(spec: JobSpec, longest: int | None) -> str | None:
+    """TIME-9. `longest` in milliseconds, None: as long as anybody wants. Machines come without a time (TIME-2)."""
+    if longest is None or spec.backend is Backend.VIRTUAL_MACHINE:
+        return None
+    if spec.time_allocation is None:
+        return f"Jobs on this machine type need a time, of at most {texts.duration(longest)}."
+    if spec.time_allocation > longest:
+        return f"Jobs on this machine type may have at most {texts.duration(longest)}. Ask for less time."
+    return None
+
+
+def refuse_extension(job: Job, by: int, longest: int | None = None) -> str | None:
+    """TIME-7, TIME-9. Milliseconds; `longest` with all extensions, None: as long as anybody wants."""
     if by <= 0:
         return "The time to add must be positive."
     if is_ending(job):
         return _over(job, "extended")
-    if job.times.allocation is not None and job.times.allocation + by > MAX_ALLOCATION:
-        return "The job cannot be extended that far. Ask for less time."
-    return None
+    if job.times.allocation is None:
+        return None
+    if longest is not None and job.times.allocation + by > longest:
+        return f"Jobs on this machine type may have at most {texts.duration(longest)}. Ask for less time."
+    too_far = job.times.allocation + by > MAX_ALLOCATION
+    return "The job cannot be extended that far. Ask for less time." if too_far else None
 
 
 def refuse_suspension(job: Job) -> str | None:

@@ -83,6 +83,14 @@ def extended(by: int) -> str:
     return f"Your job has been extended by {duration(by)}"
 
 
+def expires_soon(left: int) -> str:
+    """To the user of a suspended machine. `left` in milliseconds (TIME-4)."""
+    return (
+        f"The time of your suspended machine ends in {duration(left)}, and its data goes with it; "
+        "extend it, or resume it and save what you need"
+    )
+
+
 def duration(millis: int) -> str:
     """`1 hour`, `2 hours and 30 minutes`, `1 hour, 2 minutes and 3 seconds`; less than a second counts as none."""
     seconds = millis // 1000

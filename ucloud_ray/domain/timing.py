@@ -7,6 +7,9 @@ from dataclasses import replace
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import Job, Lingering, Running, Suspended, TimeBook
 
+WARNING = 24 * 3600 * 1000
+"""Milliseconds before a suspended machine's time ends at which its user is told (TIME-4)."""
+
 
 def enter_running(times: TimeBook, now: Millis) -> TimeBook:
     """LC-22: every RUNNING moves `last_running`, only the first one starts the allocation (TIME-3)."""
@@ -26,19 +29,37 @@ def extend(times: TimeBook, by: int) -> TimeBook:
     return times if times.allocation is None else replace(times, allocation=times.allocation + by)
 
 
+def deadline(job: Job) -> Millis | None:
+    """When the time is over: first RUNNING plus allocation (TIME-3), whatever was suspended in between; by the option
+    after as much RUNNING as was allocated (TIME-4). None: not as far as is known now."""
+    times = job.times
+    if times.allocation is None or times.first_running is None:
+        return None
+    if job.rules.suspended_time_counts:
+        return Millis(times.first_running + times.allocation)
+    return None if times.running_since is None else Millis(times.running_since + times.allocation - times.ran)
+
+
 def expired(job: Job, now: Millis) -> bool:
-    """Whether the deadline ends the job now. Never while it is in the queue (LC-2); a machine that is suspended or
-    running again is held to its first RUNNING (TIME-4)."""
-    deadline = job.times.deadline
-    return isinstance(job.phase, Running | Lingering | Suspended) and deadline is not None and now >= deadline
+    """Whether the deadline ends the job now. Never while it is in the queue (LC-2)."""
+    end = deadline(job)
+    return isinstance(job.phase, Running | Lingering | Suspended) and end is not None and now >= end
+
+
+def warns_at(job: Job) -> Millis | None:
+    """When the user of a suspended machine is to be told that its time ends soon; None if that is done, or never."""
+    end = deadline(job)
+    if end is None or not isinstance(job.phase, Suspended) or job.phase.warned:
+        return None
+    return Millis(end - WARNING)
 
 
 def wakes_at(job: Job) -> Millis | None:
     """When the next `Tick` matters, perhaps already past; None if time alone changes nothing."""
     if not isinstance(job.phase, Running | Lingering | Suspended):
         return None
-    moments = [moment for moment in (job.times.deadline, _own_moment(job)) if moment is not None]
-    return min(moments, default=None)
+    moments = (deadline(job), warns_at(job), _own_moment(job))
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _own_moment(job: Job) -> Millis | None:

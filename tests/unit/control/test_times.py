@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from tests.unit.control.rig import Rig, job, ref
+from tests.unit.control.rig import PRODUCTS, Rig, job, ref
 from ucloud_ray.control import timers
 from ucloud_ray.control.errors import BadRequest, NotFound
 from ucloud_ray.domain import texts
 from ucloud_ray.domain.job import JobState
+from ucloud_ray.settings import TimeSettings
 
 HOUR = 3_600_000
 
@@ -100,6 +102,45 @@ async def test_the_first_failure_of_several_extensions_stops_and_earlier_ones_st
     found = life.supervisor.engine.newest(ref("41").id)
     assert found is not None
     assert found.times.allocation == 2 * HOUR
+
+
+async def test_an_answer_to_an_extension_means_that_it_is_on_disk(rig: Rig) -> None:
+    """TIME-8: also while the Core hears nothing."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", time_allocation=5 * HOUR)])
+    await rig.until_state("41", JobState.RUNNING)
+    found = life.supervisor.engine.newest(ref("41").id)
+    assert found is not None
+    await rig.updates.told(found.uid)
+    rig.updates.down = True
+    await life.requests.extend([(ref("41"), HOUR)])
+    [waiting] = await rig.store.pending_updates()
+    assert waiting.update.new_time_allocation == 21_600_000
+
+
+async def test_a_machine_type_with_a_longest_time(rig: Rig) -> None:
+    """TIME-9."""
+    rig.products = tuple(replace(one, max_time_allocation=TimeSettings(hours=2)) for one in PRODUCTS)
+    life = await rig.start()
+    for too_long in (None, 2 * HOUR + 1):
+        with pytest.raises(BadRequest, match="at most 2 hours"):
+            await life.requests.submit([job("41", "run=forever", time_allocation=too_long)])
+    await life.requests.submit([job("41", "run=forever", time_allocation=HOUR)])
+    await life.requests.extend([(ref("41"), HOUR)])
+    with pytest.raises(BadRequest, match="at most 2 hours"):
+        await life.requests.extend([(ref("41"), 1)])
+    found = life.supervisor.engine.newest(ref("41").id)
+    assert found is not None
+    assert found.times.allocation == 2 * HOUR
+
+
+async def test_a_job_of_a_machine_type_without_extensions_keeps_its_time(rig: Rig) -> None:
+    """TIME-7."""
+    rig.products = tuple(replace(one, backends={"docker": {"timeExtension": False}}) for one in PRODUCTS)
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", time_allocation=HOUR)])
+    with pytest.raises(BadRequest, match="cannot be extended"):
+        await life.requests.extend([(ref("41"), HOUR)])
 
 
 async def test_whichever_of_cancel_and_deadline_was_written_first_is_told(rig: Rig) -> None:

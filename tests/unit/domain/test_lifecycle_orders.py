@@ -19,6 +19,7 @@ from tests.unit.domain.builders import (
     starting,
     suspended,
 )
+from ucloud_ray.domain import timing
 from ucloud_ray.domain.effects import Announce, RequestPlacement
 from ucloud_ray.domain.events import (
     CleanedUp,
@@ -133,7 +134,7 @@ def test_time4_a_resumed_machine_is_held_to_its_first_running() -> None:
     job = after(suspended(time_allocation=HOUR), UnsuspendRequested(), at=NOW + 10)
     assert wakes_at(job) is None  # never from the queue (LC-2)
     assert after(job, Tick(), at=NOW + 2 * HOUR) is job
-    assert job.times.deadline == NOW + HOUR
+    assert timing.deadline(job) == NOW + HOUR
 
 
 # ---------------------------------------------------------------------------------------------- repeated creates

@@ -53,6 +53,7 @@ LEGAL = {
 EXITS = st.builds(Exit, code=st.sampled_from([0, 1]), out_of_memory=st.booleans())
 RULES = st.builds(
     Rules,
+    suspended_time_counts=st.booleans(),
     canceling_state=st.booleans(),
     exit_code_policy=st.sampled_from(["mission", "strict"]),
     replica_end_policy=st.sampled_from(["first", "all"]),
@@ -205,9 +206,11 @@ class LifeCycle(RuleBasedStateMachine):
         assert self.job.told is state
         self.told.append(state)
         if state is S.EXPIRED:
-            deadline = self.job.times.deadline
-            assert deadline is not None
-            assert self.now >= deadline
+            times = self.job.times
+            assert times.allocation is not None
+            assert times.first_running is not None
+            counts = self.job.rules.suspended_time_counts
+            assert (self.now - times.first_running if counts else times.ran) >= times.allocation
 
     # ------------------------------------------------------------------------------------------------- invariants
 

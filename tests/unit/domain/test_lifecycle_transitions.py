@@ -241,7 +241,7 @@ def test_t12_a_suspended_machine_that_is_cancelled_loses_its_data() -> None:
 
 def test_t12_a_suspended_machine_expires() -> None:
     """TIME-4."""
-    job = suspended(time_allocation=HOUR)
+    job = after(suspended(time_allocation=HOUR), Tick())  # which warns
     assert wakes_at(job) == NOW + HOUR
     job, effects = decide(job, Tick(), Millis(NOW + HOUR))
     assert effects == (CleanUp(2, ("node-0",)),)
