@@ -1,7 +1,8 @@
 """The job service as the front end sees it: every call goes to the supervisor actor (`control.service.JobService`).
 
 A supervisor that is being restarted by Ray is asked again for a few seconds. All calls are safe to repeat (11.4) except
-`extend`, which is sent once: whether it arrived is then unknown, and the caller is told so.
+`extend`, which adds. It is sent once, to a supervisor that has just answered; if no answer comes all the same, nobody
+knows whether it arrived, and the caller is told so in a way that makes the Core not repeat it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ucloud_ray.cluster import calls
-from ucloud_ray.control.errors import NotReady
+from ucloud_ray.control.errors import NotReady, OutcomeUnknown
 from ucloud_ray.control.ports import ClusterUnavailable
 from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, QueueEntry, Utilization
 from ucloud_ray.control.views import WATCH_SECONDS
@@ -39,7 +40,16 @@ class ActorService:
         await self._ask("terminate", refs)
 
     async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
-        await self._once("extend", CALL_SECONDS, items)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await self._ask("support")
+        left = max(PAUSE_SECONDS, CALL_SECONDS - (loop.time() - began))
+        try:
+            await calls.answer(self._actor.extend.remote(items), timeout=left, what="extend")
+        except ClusterUnavailable:
+            raise OutcomeUnknown(
+                "It is not known whether the time was added. See when the job ends before you try again."
+            ) from None
 
     async def suspend(self, refs: Sequence[JobRef]) -> None:
         await self._ask("suspend", refs)

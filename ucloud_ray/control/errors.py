@@ -4,7 +4,8 @@
     ├── BadRequest          400
     ├── PaymentRequired     402
     ├── NotFound            404
-    └── NotReady            503   recovery is not finished or the supervisor is unreachable; nothing was done
+    ├── NotReady            503   recovery is not finished or the supervisor is unreachable; nothing was done
+    └── OutcomeUnknown      504   an order that must not be repeated was sent, and no answer came
 
 `why` is a text for users. All survive pickling, because they cross Ray actors.
 """
@@ -35,3 +36,9 @@ class NotFound(Refused):
 
 class NotReady(Refused):
     status = 503
+
+
+class OutcomeUnknown(Refused):
+    """Not 503: the Core would send the order again (provider-api 4)."""
+
+    status = 504

@@ -133,4 +133,5 @@ _DESCRIPTIONS = {
     404: "Unknown job, or not offered by this provider",
     413: "The request is too large",
     503: "The provider is not ready yet; nothing was done",
+    504: "Nobody knows whether it was done; look before you repeat it",
 }

@@ -50,7 +50,7 @@ class JobCalls:
             Endpoint("POST", "jobs/terminate", self.terminate, "Cancel jobs", keys, _DONE, errors=(400, 503)),
             Endpoint(
                 "POST", "jobs/extend", self.extend, "Add to the time of jobs", BulkRequest[ExtendItem], _DONE,
-                errors=_FOR_A_KNOWN_JOB,
+                errors=(*_FOR_A_KNOWN_JOB, 504),
             ),
             Endpoint(
                 "POST", "jobs/suspend", self.suspend, "Stop machines and keep their data", wrapped, _DONE,
