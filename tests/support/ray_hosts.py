@@ -47,8 +47,11 @@ nodeDir: {folder}/hosts/{{host}}
 network: {{range: 10.83.0.0/20}}
 nodes:
   - {{categories: [example-compute], capacity: {{example-compute: {{cpu: {slots}, memoryInGigs: {memory}, gpu: 0}}}}}}
-policy: {{warmReplicaActors: 1, nodeLossGraceSeconds: 40, replicaLingerSeconds: 1}}
+policy: {{warmReplicaActors: 1, replicaLingerSeconds: 1, {policy}}}
+{more}
 """
+
+_POLICY = "nodeLossGraceSeconds: 40"
 
 _IMPATIENT = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -156,10 +159,11 @@ class RayHosts:
 
 
 @contextmanager
-def ray_hosts() -> Iterator[RayHosts]:
+def ray_hosts(policy: str = _POLICY, slots: int = SLOTS, more: str = "") -> Iterator[RayHosts]:
+    """`policy`: more of it, as YAML between braces. `slots`: of each host. `more`: further lines of the configuration."""
     with ExitStack() as cleanup:
         segment = cleanup.enter_context(hosts(3))
-        made = RayHosts(segment, _stack(segment))
+        made = RayHosts(segment, _stack(segment, policy, slots, more))
         cleanup.callback(made.close)
         with ThreadPoolExecutor(4) as threads:
             done = [threads.submit(images.batch_image, host.docker_url) for host in segment.hosts]
@@ -172,13 +176,13 @@ def ray_hosts() -> Iterator[RayHosts]:
         yield made
 
 
-def _stack(segment: Segment) -> Stack:
+def _stack(segment: Segment, policy: str, slots: int, more: str) -> Stack:
     first: Host = segment[0]
     folder = segment.folder / "stack"
     folder.mkdir()
     segment.folder.chmod(0o711)  # the user that processes run as looks up its files below it
     (folder / "ucloud-ray.yaml").write_text(
-        _CONFIG.format(address=first.address, folder=folder, slots=SLOTS, memory=2 * SLOTS)
+        _CONFIG.format(address=first.address, folder=folder, slots=slots, memory=2 * slots, policy=policy, more=more)
     )
     stack = Stack(folder / "data", first.docker_url, first.command())
     stack.environment |= _IMPATIENT

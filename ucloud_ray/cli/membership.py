@@ -19,11 +19,13 @@ from types import FrameType
 
 from ucloud_ray.cli.parts import Part
 
-LOOK_SECONDS = 1.0
-REFUSALS = 3
-"""In a row, until the head counts as gone."""
+LOOK_SECONDS = 0.5
+REFUSALS = 2
+"""In a row, until the head counts as gone. A head that was started anew is not the one that was joined, and starting one
+takes longer than these looks: none is missed."""
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
+"""Well below the grace for lost machines: a raylet that dies again and again must not cost jobs that live."""
 HEALTHY_SECONDS = 60.0
 """A raylet that ran so long starts again with the first pause."""
 

@@ -105,7 +105,7 @@ def test_it_waits_for_a_head_that_is_not_there_yet(tmp_path: Path) -> None:
 
 def test_a_short_silence_of_the_head_changes_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    silences = [False, True, True, False, True, True, False]
+    silences = [False, True, False, True, False]
 
     def refuses() -> bool:
         if not silences:
