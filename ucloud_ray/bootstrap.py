@@ -127,6 +127,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     """Inside the supervisor actor: the store, the Core client, and the engine around them."""
     from ucloud_ray.cluster.factories import Built
     from ucloud_ray.core_client import CoreClient, Publisher
+    from ucloud_ray.core_client.access import CoreAccess
     from ucloud_ray.store.open import open_store
 
     telemetry.configure_logging("supervisor")
@@ -150,6 +151,8 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             patience=Patience(host_grace=settings.policy.node_loss_grace_seconds),
             starvation_age=round(settings.policy.starvation_age_seconds * 1000),
             orphan_grace=settings.policy.orphan_grace_seconds,
+            access=CoreAccess(core),
+            access_check=settings.policy.access_check_seconds,
             log_replay_bytes=settings.policy.log_replay_bytes,
             relay_key=relay_key,
             ground=_ground(settings),

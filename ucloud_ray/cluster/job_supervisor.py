@@ -87,6 +87,9 @@ class JobSupervisor:
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         await self._requests.verify(items)
 
+    async def access_changed(self) -> None:
+        await self._requests.access_changed()
+
     async def support(self) -> list[ProductSupport]:
         supports: list[ProductSupport] = await self._requests.support()
         return supports

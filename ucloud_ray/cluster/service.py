@@ -60,6 +60,9 @@ class ActorService:
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         await self._ask("verify", items)
 
+    async def access_changed(self) -> None:
+        await self._ask("access_changed")
+
     async def support(self) -> list[ProductSupport]:
         supports: list[ProductSupport] = await self._ask("support")
         return supports

@@ -79,6 +79,7 @@ class Admission:
         """All or none. What is replaced is stopped afterwards: a request that is refused must not end anything."""
         for job in jobs:
             self._check(job)
+        await self._supervisor.access.admit([job.spec for job in jobs])
         replaced = [live.uid for job in jobs if (live := self._supervisor.engine.newest(job.id)) is not None]
         accepted = [self._accept(job) for job in jobs]
         if accepted:

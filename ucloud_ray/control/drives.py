@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path, PurePosixPath
 
 from runtimes.mounts.beneath import LeavesRoot, open_beneath
@@ -31,6 +32,14 @@ class Drive:
     """Whose it is."""
     member: str | None = None
     """Of a project whose own files these are; None: everybody's of the workspace."""
+
+
+class Standing(Enum):
+    """What a drive is to a job."""
+
+    OWN = "of its workspace"
+    FOREIGN = "of another one, which may have shared it"
+    GONE = "not there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +91,11 @@ class Drives:
         """Where `/<driveId>/<path>` is said to lie. Nothing is looked at: links are followed, as long as they stay on
         it, by whoever mounts it (ENV-18).
 
-        Raises `BadRequest` for a drive that is not of this workspace (ENV-16: our own view, whatever the Core allowed)
-        and for a path with `..`.
+        Raises `BadRequest` for a drive that this workspace can never use, and for a path with `..`. Whether another
+        workspace shares its drive is for `access_keeper` to find out before.
         """
         parts = PurePosixPath(ucloud_path).parts
-        drive = self._drive(parts[1], owner) if len(parts) > 1 and parts[0] == "/" else None
+        drive = self.find(parts[1], owner) if len(parts) > 1 and parts[0] == "/" else None
         if drive is None or ".." in parts:
             raise BadRequest(f"The file {ucloud_path} is not on a drive of this workspace.")
         return Located(drive.root.joinpath(*parts[2:]), drive.root)
@@ -102,11 +111,20 @@ class Drives:
         except OSError:
             return  # missing, or on a disk that only other machines have
 
-    def _drive(self, id: str, owner: Owner) -> Drive | None:
+    def find(self, id: str, owner: Owner) -> Drive | None:
+        """One of the configured drives, or the home that is made for this owner."""
         drive = self._drives.get(id)
         if drive is None and self._homes is not None and (home := self.home(owner)).id == id:
             return home
-        return drive if drive is not None and drive.workspace == owner.workspace else None
+        return drive
+
+    def standing(self, id: str, owner: Owner) -> Standing:
+        """Also for a home that was made before its owner had a drive in the configuration: it is still there."""
+        drive = self._drives.get(id)
+        if drive is not None:
+            return Standing.OWN if drive.workspace == owner.workspace else Standing.FOREIGN
+        made = self._homes is not None and home_of(owner, self._drives).drive_id == id
+        return Standing.OWN if made else Standing.GONE
 
     def job_folder(self, job: Job) -> JobFolder:
         """Where the job's files go: `Jobs/<application title>/<job id>` on the home drive (ENV-2, ENV-3)."""

@@ -12,6 +12,7 @@ from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, 
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Backend, Job, Machine
+from ucloud_ray.domain.sharing import Share
 
 # ------------------------------------------------------------------------------------------------------- clock
 
@@ -109,6 +110,26 @@ class JobStore(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------------ access
+
+
+class AccessUnknown(Exception):
+    """Nobody says at the moment who may use which drive; that ends nothing (D4)."""
+
+
+class Access(Protocol):
+    async def shares(self, drives: Sequence[str]) -> Mapping[str, Share]:
+        """Who may use these drives, as the Core has it; what it does not have is missing. Raises `AccessUnknown`."""
+        ...
+
+
+class NobodyShares:
+    """Where no Core can be asked: every workspace has its own drives and no others."""
+
+    async def shares(self, drives: Sequence[str]) -> Mapping[str, Share]:
+        return {}
 
 
 # --------------------------------------------------------------------------------------------------- publisher

@@ -84,6 +84,9 @@ class Requests:
         for ref, believed in items:
             await self._verification.compare(ref, believed)
 
+    async def access_changed(self) -> None:
+        self._supervisor.access.changed()
+
     # -------------------------------------------------------------------------------------------------- reading
 
     async def support(self) -> list[ProductSupport]:

@@ -153,6 +153,10 @@ class JobService(Protocol):
         """Compare with what the Core believes and correct it by updates (REC-12 to REC-14)."""
         ...
 
+    async def access_changed(self) -> None:
+        """Somebody's permissions changed: look soon at who uses what (ACC-19)."""
+        ...
+
     async def support(self) -> list[ProductSupport]: ...
 
     async def utilization(self, category: str) -> Utilization:

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from ucloud_ray.control.access_keeper import AccessKeeper
 from ucloud_ray.control.addresses import Addresses
 from ucloud_ray.control.drains import Drains
 from ucloud_ray.control.engine import Engine
@@ -24,7 +25,16 @@ from ucloud_ray.control.fabric_keeper import FabricKeeper
 from ucloud_ray.control.leftovers import Leftovers
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience, Performer
-from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, JobStore, PlacementRequest, Updates
+from ucloud_ray.control.ports import (
+    Access,
+    Clock,
+    Cluster,
+    ClusterUnavailable,
+    JobStore,
+    NobodyShares,
+    PlacementRequest,
+    Updates,
+)
 from ucloud_ray.control.scheduler import STARVATION_AGE, Scheduler, could_ever_fit
 from ucloud_ray.control.task_spec import TaskFactory
 from ucloud_ray.control.timers import Timers
@@ -58,6 +68,9 @@ class Parts:
     """Milliseconds (SCH-10)."""
     orphan_grace: float = 300.0
     """Seconds (ENV-59)."""
+    access: Access = field(default_factory=NobodyShares)
+    access_check: float = 300.0
+    """Seconds (ACC-19)."""
 
 
 class Supervisor:
@@ -72,6 +85,9 @@ class Supervisor:
         )
         self.fabric = FabricKeeper(parts.cluster, addresses, parts.ground, parts.patience.host_grace)
         self.timers = Timers(parts.clock, self.engine.post)
+        self.access = AccessKeeper(
+            parts.access, parts.tasks.drives, self.engine.jobs, self.engine.post, parts.access_check
+        )
         self.versions = Versions()
         self._performer = Performer(
             parts.cluster,
@@ -108,6 +124,7 @@ class Supervisor:
         self.timers.fire()
         self.ready.set()
         self._run(self.timers.run(), "timers")
+        self._run(self.access.run(), "access")
         self._run(self.fabric.run(), "fabric")
         log.info("ready", jobs=len(jobs))
 

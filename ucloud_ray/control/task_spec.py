@@ -53,6 +53,14 @@ class TaskFactory:
         self.drives.home(spec.owner)
         for mount in spec.launch.mounts:
             self.drives.check(mount.ucloud_path, spec.owner)
+            self._keep_apart(mount, spec.owner)
+
+    def _keep_apart(self, mount: MountRequest, owner: Owner) -> None:
+        """ENV-20: what is of a sensitive project and what is not never meet in one job, shared or not."""
+        drive = self.drives.find(mount.ucloud_path.split("/")[1], owner)
+        sensitive = {Owner("", project).workspace for project in self.sensitive_projects}
+        if drive and drive.workspace != owner.workspace and sensitive & {drive.workspace, owner.workspace}:
+            raise BadRequest(f"The file {mount.ucloud_path} is of a project whose files stay apart from others.")
 
     def folder(self, job: Job) -> JobFolder:
         """Where its files go, and whose it is. Raises `BadRequest`."""

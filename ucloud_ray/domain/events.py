@@ -110,6 +110,8 @@ class StopCause(StrEnum):
 @dataclass(frozen=True, slots=True)
 class StopRequested:
     cause: StopCause
+    reason: str = ""
+    """For the user, beside the text of the cause."""
 
 
 @dataclass(frozen=True, slots=True)

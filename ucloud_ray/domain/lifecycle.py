@@ -103,8 +103,8 @@ def _on_order(
     now: Millis,
 ) -> Decision:
     match event:
-        case StopRequested(cause=cause):
-            return on_stop(job, cause, now)
+        case StopRequested():
+            return on_stop(job, event, now)
         case SuspendRequested():
             return on_suspend(job, now)
         case UnsuspendRequested():

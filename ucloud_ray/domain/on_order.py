@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ucloud_ray.domain import texts, timing, transitions, verdicts
 from ucloud_ray.domain.effects import Announce
-from ucloud_ray.domain.events import StopCause, TimeExtended
+from ucloud_ray.domain.events import StopCause, StopRequested, TimeExtended
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import Backend, Cleaning, Ending, Final, Job, JobState, Suspended, Verdict
 from ucloud_ray.domain.transitions import Decision, unchanged
@@ -37,12 +37,15 @@ def is_restartable(job: Job) -> bool:
     return isinstance(job.phase, Final) and job.spec.restart_on_exit and bool(job.phase.verdict.allow_restart)
 
 
-def on_stop(job: Job, cause: StopCause, now: Millis) -> Decision:
+def on_stop(job: Job, event: StopRequested, now: Millis) -> Decision:
+    cause = event.cause
     if cause is StopCause.FORGOTTEN:
         return _forget(job, now)
     if is_ending(job):
         return unchanged(job)
     job, effects = transitions.conclude(job, verdicts.of_stop(cause), now)
+    if event.reason:
+        effects = (Announce(status=texts.one_line(event.reason)), *effects)
     if cause is not StopCause.CANCELLED or not job.rules.canceling_state:
         return job, effects
     job, told = transitions.tell(job, JobState.CANCELING, texts.CANCELLING)

@@ -15,6 +15,7 @@ from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, Queued, Starti
 from ucloud_ray.domain.on_order import is_ending, is_restartable, verdict_in_force
 
 __all__ = [
+    "is_ending",
     "is_forgotten",
     "is_possible_id",
     "is_restartable",

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.service import JobService, JobView, NewJob
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import JobState
@@ -71,6 +71,10 @@ class JobCalls:
             ),
             Endpoint(
                 "POST", "jobs/updateAcl", self.update_acl, "Acknowledge changed permissions",
+                BulkRequest[UpdateAclItem], _DONE,
+            ),
+            Endpoint(
+                "POST", "files/collections/updateAcl", self.update_acl, "Acknowledge changed permissions of drives",
                 BulkRequest[UpdateAclItem], _DONE,
             ),
             Endpoint(
@@ -158,7 +162,12 @@ class JobCalls:
         return {}
 
     async def update_acl(self, call: Call[BulkRequest[UpdateAclItem]]) -> dict[str, Any]:
-        """6.9. We keep no permissions: the Core checks them before each call."""
+        """6.9. We keep no permissions: what jobs still may use is asked afterwards (ACC-21)."""
+        try:
+            if call.content.items:
+                await self._service.access_changed()
+        except NotReady:
+            log.info("permissions changed while the supervisor is away; it looks when it starts")
         return _one_each(call.content)
 
     # ------------------------------------------------------------------------------------------- not offered

@@ -34,8 +34,8 @@ class Catalogue(Protocol):
         ...
 
     def native_path(self, ucloud_path: str, owner: Owner) -> str | None:
-        """Where a normalised UCloud path is on the provider's machines (INV-30); None if this workspace has no such
-        drive."""
+        """Where a normalised UCloud path is on the provider's machines (INV-30); None if there is no such drive.
+        Whether this workspace may use it is looked at when the job is accepted."""
         ...
 
 
@@ -46,7 +46,7 @@ class ConfiguredCatalogue:
         self.provider_id = settings.provider.id
         self.accepts_restart_on_exit = settings.policy.restart_on_exit == "accept"
         self._titles = {drive.id: drive.title for drive in settings.drives}
-        self._drives = {drive.id: (PurePosixPath(drive.path.absolute()), key_of(drive)[0]) for drive in settings.drives}
+        self._drives = {drive.id: PurePosixPath(drive.path.absolute()) for drive in settings.drives}
         self._with_home = {key_of(drive) for drive in settings.drives}
         self._homes = PurePosixPath(settings.data_dir.absolute(), "drives") if settings.policy.automatic_homes else None
         self._products = {(product.name, product.category): product for product in settings.products}
@@ -66,8 +66,7 @@ class ConfiguredCatalogue:
 
     def _root(self, drive: str, owner: Owner) -> PurePosixPath | None:
         if drive in self._drives:
-            root, workspace = self._drives[drive]
-            return root if workspace == owner.workspace else None
+            return self._drives[drive]
         home = self._automatic_home(owner)
         if home is None or self._homes is None or home.drive_id != drive:
             return None

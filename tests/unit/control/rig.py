@@ -16,6 +16,7 @@ from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
+from ucloud_ray.control.ports import Access, NobodyShares
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.control.supervisor import Parts, Supervisor
@@ -24,7 +25,7 @@ from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, Millis, ProductId
 from ucloud_ray.domain.job import Backend, Job, JobSpec, JobState, Launch, Owner, Rules
 from ucloud_ray.machines import machine_of
-from ucloud_ray.settings import ProductSettings
+from ucloud_ray.settings import DriveSettings, ProductSettings
 from ucloud_ray.store.failing import FailingStore
 from ucloud_ray.store.open import open_store
 
@@ -100,6 +101,9 @@ class Rig:
         self.rules = RULES
         self.patience = SOON
         self.products = PRODUCTS
+        self.drives: tuple[DriveSettings, ...] = ()
+        self.access: Access = NobodyShares()
+        self.access_check = 300.0
         self.store: Any = None
         self.updates: Any = None
         self.lives: list[Life] = []
@@ -127,6 +131,8 @@ class Rig:
             patience=self.patience,
             log_replay_bytes=1024,
             relay_key=b"k" * 32,
+            access=self.access,
+            access_check=self.access_check,
         )
         supervisor = Supervisor(parts)
         life = Life(supervisor, Requests(supervisor), cluster, store)
@@ -134,7 +140,9 @@ class Rig:
         return life
 
     def tasks(self) -> TaskFactory:
-        return TaskFactory(PROVIDER, Drives((), self.folder / "drives"), self.folder / "logs", 100, 100, Accounts(None))
+        return TaskFactory(
+            PROVIDER, Drives(self.drives, self.folder / "drives"), self.folder / "logs", 100, 100, Accounts(None)
+        )
 
     async def crash(self) -> None:
         """The newest supervisor ends without a word: nothing of it reaches the store or a machine any more."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.control.rig import spec
-from ucloud_ray.control.drives import Drives, Located
+from ucloud_ray.control.drives import Drives, Located, Standing
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.ids import JobId, JobUid, Millis
 from ucloud_ray.domain.job import Backend, Job, Owner, Queued
@@ -92,11 +92,24 @@ def test_a_path_lies_below_its_drive(drives: Drives, tmp_path: Path) -> None:
     assert drives.locate("/8", ALICE) == Located(tmp_path / "more", tmp_path / "more")
 
 
-@pytest.mark.parametrize("path", ["/7/../more", "/7/a/../../more", "/none/a", "7/a", "", "/", "/9/secret"])
+@pytest.mark.parametrize("path", ["/7/../more", "/7/a/../../more", "/none/a", "7/a", "", "/"])
 def test_a_path_outside_the_drives_of_the_workspace_is_refused(drives: Drives, path: str) -> None:
     for ask in (drives.locate, drives.check):
         with pytest.raises(BadRequest, match="is not on a drive of this workspace"):
             ask(path, ALICE)
+
+
+def test_a_drive_is_of_the_workspace_or_of_another_or_gone(drives: Drives, tmp_path: Path) -> None:
+    assert [drives.standing(drive, ALICE) for drive in ("7", "9", "none")] == [
+        Standing.OWN,
+        Standing.FOREIGN,
+        Standing.GONE,
+    ]
+    assert drives.locate("/9/shared", ALICE).path == tmp_path / "project/shared"
+    assert drives.standing("home-alice", ALICE) is Standing.GONE
+    with_homes = Drives((DriveSettings("7", "Home", tmp_path, DriveOwner("user", "alice")),), tmp_path / "homes")
+    assert with_homes.standing("home-alice", ALICE) is Standing.OWN, "jobs of before the operator gave her a drive"
+    assert with_homes.standing("home-bob", ALICE) is Standing.GONE
 
 
 def test_a_link_that_leaves_its_drive_is_refused_at_once_and_one_inside_is_not(drives: Drives, tmp_path: Path) -> None:

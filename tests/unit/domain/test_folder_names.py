@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ucloud_ray.control.drives import Drives
-from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.control.drives import Drives, Standing
 from ucloud_ray.domain.folder_names import component, home_of, unique_component
 from ucloud_ray.domain.job import Owner
 from ucloud_ray.settings import DriveOwner, DriveSettings
@@ -71,5 +70,4 @@ def test_a_drive_of_the_operator_keeps_its_id_and_the_home_takes_another(tmp_pat
     assert home.root == tmp_path / "homes/bob/home"
     assert home.id != "home-bob"
     assert drives.locate(f"/{home.id}/x", Owner("bob")).path == tmp_path / "homes/bob/home/x"
-    with pytest.raises(BadRequest):
-        drives.locate("/home-bob/x", Owner("bob"))
+    assert drives.standing("home-bob", Owner("bob")) is Standing.FOREIGN

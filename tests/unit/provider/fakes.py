@@ -65,6 +65,9 @@ class RecordingService:
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         self._record("verify", list(items))
 
+    async def access_changed(self) -> None:
+        self._record("access_changed", None)
+
     async def support(self) -> list[ProductSupport]:
         self._record("support", None)
         docker = BackendSupport(enabled=True, logs=True, time_extension=True, utilization=True)

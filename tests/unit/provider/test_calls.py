@@ -11,6 +11,7 @@ import structlog
 
 from tests.unit.provider.fakes import RecordingService, a_view
 from tests.unit.provider.recordings import DATA, example, recorded_create
+from ucloud_ray.control.errors import NotReady
 from ucloud_ray.domain.ids import JobRef
 from ucloud_ray.domain.job import JobState
 
@@ -141,10 +142,6 @@ ACKNOWLEDGED = {
     "init": ({"principal": {"createdBy": "alice", "project": None}}, {}),
     "onUpdatedLabels": ({"items": [KEY]}, {}),
     "requestDynamicParameters": ({"owner": {}, "application": {}}, {"parameters": []}),
-    "updateAcl": (
-        {"items": [{"resource": KEY, "added": [], "deleted": [{"type": "user", "username": "bob"}]}]},
-        {"responses": [{}]},
-    ),
 }
 
 
@@ -155,6 +152,19 @@ async def test_what_needs_nothing_is_acknowledged(
     response = await core.post(f"{JOBS}/{call}", json=request_)
     assert (response.status_code, response.json()) == (200, answer)
     assert service.calls == []
+
+
+@pytest.mark.parametrize("path", ["jobs", "files/collections"])
+@pytest.mark.parametrize("failure", [None, NotReady("starting")], ids=["", "while the supervisor is away"])
+async def test_changed_permissions_are_acknowledged_always_and_looked_at(
+    path: str, failure: Exception | None, core: httpx.AsyncClient, service: RecordingService
+) -> None:
+    """ACC-19, ACC-21: the Core refuses its user's change otherwise."""
+    service.failure = failure
+    item = {"resource": KEY, "added": [], "deleted": [{"type": "user", "username": "bob"}]}
+    response = await core.post(f"/ucloud/example/{path}/updateAcl", json={"items": [item]})
+    assert (response.status_code, response.json()) == (200, {"responses": [{}]})
+    assert service.calls == [("access_changed", None)]
 
 
 # ---------------------------------------------------------------------------------------------------- sessions

@@ -227,10 +227,12 @@ def test_a_home_that_is_made_on_demand_has_a_title() -> None:
     assert "home-alice" not in configured.drive_titles(Owner("alice")), "she has a drive"
 
 
-def test_a_process_gets_no_paths_of_another_workspaces_drive() -> None:
+def test_a_process_gets_paths_of_the_drives_that_there_are() -> None:
+    """Whether it may use one that is shared is looked at when the job is accepted (ENV-16)."""
     catalogue = ConfiguredCatalogue(_settings())
     assert catalogue.native_path("/87/a", Owner("alice")) == "/srv/87/a"
-    assert catalogue.native_path("/87/a", Owner("bob")) is None
+    assert catalogue.native_path("/87/a", Owner("bob")) == "/srv/87/a"
+    assert catalogue.native_path("/88/a", Owner("bob")) is None
     assert catalogue.native_path("/home-alice/a", Owner("alice")) is None, "she has a drive"
 
 

@@ -1,0 +1,173 @@
+"""Jobs that use drives of others: refused, accepted, and stopped when the right is taken away (ACC-19 to ACC-21)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.control.rig import Rig, job, spec
+from ucloud_ray.control import access_keeper
+from ucloud_ray.control.errors import BadRequest, NotReady
+from ucloud_ray.control.ports import AccessUnknown
+from ucloud_ray.control.service import NewJob
+from ucloud_ray.domain import texts
+from ucloud_ray.domain.job import JobState, MountRequest, Owner
+from ucloud_ray.domain.sharing import Share
+from ucloud_ray.settings import DriveOwner, DriveSettings
+
+READ, EDIT = frozenset({"READ"}), frozenset({"READ", "EDIT"})
+LOST = [JobState.IN_QUEUE, JobState.RUNNING, JobState.SUCCESS]
+
+
+class Shares:
+    """A Core that is asked, and may be down."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, frozenset[str]] | None = {"alice": EDIT}
+        self.down = False
+        self.asked: list[list[str]] = []
+
+    async def shares(self, drives: Sequence[str]) -> Mapping[str, Share]:
+        self.asked.append(list(drives))
+        if self.down:
+            raise AccessUnknown("the Core is down")
+        return {} if self.given is None else {drive: Share("Data", Owner("bob"), self.given) for drive in drives}
+
+
+@pytest.fixture
+def shares(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Shares:
+    monkeypatch.setattr(access_keeper, "AFTER_A_CHANGE", (0.005, 0.3))
+    monkeypatch.setattr(access_keeper, "FRESH_SECONDS", 0.0)
+    (rig.folder / "shared").mkdir()
+    rig.drives = (DriveSettings("12512", "Data", rig.folder / "shared", DriveOwner("user", "bob")),)
+    rig.access = shares = Shares()
+    return shares
+
+
+def using(id: str, path: str = "/12512/shared", read_only: bool = False, **more: object) -> NewJob:
+    launch = replace(spec("run=forever").launch, mounts=(MountRequest(path, "/work/shared", read_only),))
+    return replace(job(id), spec=replace(spec("run=forever"), launch=launch, **more))
+
+
+async def test_a_job_may_use_a_drive_that_is_shared_with_its_owner(rig: Rig, shares: Shares) -> None:
+    life = await rig.start()
+    await life.requests.submit([using("41"), using("42", read_only=True)])
+    await rig.until_state("42", JobState.RUNNING)
+    assert shares.asked == [["12512"]]
+
+
+async def test_no_job_uses_what_its_owner_was_not_given(rig: Rig, shares: Shares) -> None:
+    """ENV-16: nor is anything of the request accepted."""
+    shares.given = {"carol": EDIT}
+    life = await rig.start()
+    with pytest.raises(BadRequest, match="not on a drive of this workspace"):
+        await life.requests.submit([job("40"), using("41", read_only=True)])
+    assert life.supervisor.engine.jobs() == []
+    shares.given = None
+    with pytest.raises(BadRequest, match="not on a drive of this workspace"):
+        await life.requests.submit([using("41", read_only=True)])
+
+
+async def test_who_may_only_read_gets_no_writable_mount(rig: Rig, shares: Shares) -> None:
+    """ENV-16."""
+    shares.given = {"alice": READ}
+    life = await rig.start()
+    with pytest.raises(BadRequest, match="may only be read"):
+        await life.requests.submit([using("41")])
+    await life.requests.submit([using("42", read_only=True)])
+
+
+async def test_while_nobody_says_a_job_is_not_accepted(rig: Rig, shares: Shares) -> None:
+    shares.down = True
+    life = await rig.start()
+    with pytest.raises(NotReady):
+        await life.requests.submit([using("41")])
+    await life.requests.submit([job("42")])
+
+
+async def test_a_job_without_drives_of_others_asks_nobody(rig: Rig, shares: Shares) -> None:
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever"), using("42", path="/home-alice")])
+    await life.supervisor.access.look()
+    assert shares.asked == []
+
+
+async def test_a_revoked_share_stops_the_job_after_the_core_spoke_of_it(rig: Rig, shares: Shares) -> None:
+    """ACC-19, ACC-21, LC-12, LC-14: the Core writes the change down only once it has our answer."""
+    life = await rig.start()
+    await life.requests.submit([using("41")])
+    await rig.until_state("41", JobState.RUNNING)
+    await life.requests.access_changed()
+    await rig.until(lambda: len(shares.asked) >= 2, "the first look")
+    shares.given = {}
+    await rig.until_state("41", JobState.SUCCESS)
+    assert rig.states("41") == LOST
+    assert rig.told_texts("41")[-2:] == [
+        "You no longer have permissions to use this drive: Data",
+        texts.LOST_PERMISSIONS,
+    ]
+    assert rig.told("41")[-1].allow_restart is False
+    await rig.until_nothing_is_left()
+
+
+async def test_a_revoked_share_is_found_without_a_word(rig: Rig, shares: Shares) -> None:
+    """ACC-19: the periodic check; and in the queue nothing is ever started."""
+    rig.access_check = 0.01
+    life = await rig.start(lambda cluster: setattr(cluster, "full", True))
+    [uid] = await life.requests.submit([using("41")])
+    shares.given = {}
+    await rig.until_state("41", JobState.SUCCESS)
+    assert rig.states("41") == [JobState.IN_QUEUE, JobState.SUCCESS]
+    assert rig.starts(uid) == 0
+    await rig.until_nothing_is_left()
+
+
+async def test_losing_the_right_to_write_matters_to_who_writes(rig: Rig, shares: Shares) -> None:
+    """ACC-20."""
+    life = await rig.start()
+    await life.requests.submit([using("41"), using("42", read_only=True)])
+    await rig.until_state("42", JobState.RUNNING)
+    shares.given = {"alice": READ}
+    await life.supervisor.access.look()
+    await rig.until_state("41", JobState.SUCCESS)
+    await life.supervisor.access.look()
+    await rig.quiet()
+    assert rig.states("42") == [JobState.IN_QUEUE, JobState.RUNNING]
+
+
+async def test_a_core_that_is_down_ends_nothing(rig: Rig, shares: Shares) -> None:
+    """D4."""
+    life = await rig.start()
+    await life.requests.submit([using("41")])
+    await rig.until_state("41", JobState.RUNNING)
+    shares.down = True
+    await life.supervisor.access.look()
+    await rig.quiet()
+    assert rig.states("41") == [JobState.IN_QUEUE, JobState.RUNNING]
+
+
+async def test_a_drive_that_is_configured_no_more_is_lost(rig: Rig, shares: Shares) -> None:
+    """ACC-19: nobody is asked."""
+    life = await rig.start()
+    await life.requests.submit([using("41")])
+    await rig.until_state("41", JobState.RUNNING)
+    await rig.crash()
+    rig.drives = ()
+    shares.asked.clear()
+    await rig.start()
+    await rig.until_state("41", JobState.SUCCESS)
+    assert rig.told_texts("41")[-2:] == ["Drive is no longer valid. Was it deleted?", texts.LOST_PERMISSIONS]
+    assert shares.asked == []
+    await rig.until_nothing_is_left()
+
+
+async def test_answers_of_a_moment_ago_serve_the_next_job(
+    rig: Rig, shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access_keeper, "FRESH_SECONDS", 60.0)
+    life = await rig.start()
+    for number in range(5):
+        await life.requests.submit([using(str(number))])
+    assert len(shares.asked) == 1
