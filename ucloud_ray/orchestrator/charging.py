@@ -1,10 +1,10 @@
 """What the provider's accounting asks: chargeCredits, checkCredits, reportUsage (control-api 8). One transaction each.
 
 A charge costs `units x periods x pricePerUnit` and counts once per `chargeId`. One that the wallet cannot pay takes
-what is left and is recorded with that, and the job is named in `insufficientFunds`. The wallet is empty then: the time was
-used (ACC-17), and a rest that pays for no unit would let jobs start again and again for nothing. A charge that comes
-again is named in `duplicateCharges`, and in `insufficientFunds`, too, while the wallet is empty: the first answer may
-have been lost.
+what is left and is recorded with that, and the job is named in `insufficientFunds`. The wallet is empty then: the
+time was used (ACC-17), and a rest that pays for no unit would let jobs start again and again for nothing. A charge
+that comes again is named in `duplicateCharges`, and in `insufficientFunds`, too, while the wallet is empty: the first
+answer may have been lost.
 
 Usage is a fact that is never refused: what exceeds the quota is owed, and the next grant pays it first.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,7 @@ from ucloud_ray.orchestrator.items import ExistenceItem
 from ucloud_ray.orchestrator.job_query import Filters, Flags, Page
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.job_record import JobRecord, parse_id
-from ucloud_ray.orchestrator.update_rules import Applied, apply_updates
+from ucloud_ray.orchestrator.update_rules import Applied, RestartPace, apply_updates
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
 MAX_MILLIS = 10**15
@@ -24,11 +25,16 @@ MAX_EXISTENCE_ITEMS = 1_000
 
 
 class Control:
-    def __init__(self, database: Database, reading: JobReading, hub: Hub, now: Callable[[], int]) -> None:
+    def __init__(
+        self, database: Database, reading: JobReading, hub: Hub, pace: RestartPace, now: Callable[[], int]
+    ) -> None:
         self._database = database
         self._reading = reading
         self._hub = hub
+        self._pace = pace
         self._now = now
+        self.restart_waits = asyncio.Event()
+        """Set whenever a job has begun to wait for its next start."""
 
     async def update(self, provider: str, items: Sequence[JobUpdateItem]) -> None:
         """All ids are checked before anything is applied. Raises `NotFound` that names the first bad one."""
@@ -40,13 +46,17 @@ class Control:
         def work(connection: Connection) -> dict[int, Applied]:
             facts = job_rows.facts_of_jobs(connection, provider, by_job)
             _require_all(by_job, facts)
-            applied = {number: apply_updates(facts[number], updates, now) for number, updates in by_job.items()}
+            applied = {
+                number: apply_updates(facts[number], updates, now, self._pace) for number, updates in by_job.items()
+            }
             job_rows.save_applied(connection, applied)
             return applied
 
         for number, applied in (await self._database.write(work)).items():
             if applied.recorded:
                 self._hub.publish(number, JobChanged(applied.facts, applied.recorded))
+            if applied.facts.restart_at is not None:
+                self.restart_waits.set()
 
     async def retrieve(self, provider: str, job_id: str, flags: Flags, filters: Filters) -> dict[str, Any]:
         """Application, parameters and updates are always included, as the current Core does."""

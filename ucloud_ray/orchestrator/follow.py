@@ -4,6 +4,7 @@ first message       initialJob and newStatus
 then                updates and newStatus when the job changes, log entries as the provider sends them
 last                the final state, after all output: clients stop reading at a final state
 ends                the job is final and the provider's stream is over, or has been silent for a while
+next life           a job that is started again is SUSPENDED in between; its output goes on where it ended
 ends with `Lost`    the provider's stream broke while the job goes on; a client that comes again gets the replay
 """
 
@@ -20,6 +21,7 @@ from sqlalchemy import Connection
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import access, job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.errors import job_not_found
 from ucloud_ray.orchestrator.hub import Hub, JobChanged
 from ucloud_ray.orchestrator.items import FollowPayload
 from ucloud_ray.orchestrator.job_query import EVERYTHING
@@ -28,6 +30,7 @@ from ucloud_ray.orchestrator.log_pump import End, Output, pump
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.tokens import User
+from ucloud_ray.orchestrator.update_rules import RUNNING
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.wire.follow import begins
 
@@ -77,8 +80,10 @@ class Following:
         support = self._products.support(record.product_key)
         return bool(entry and support and support.has(entry.backend, "logs"))
 
-    async def pump(self, user: User, record: JobRecord, wanted: FollowPayload, send: Send) -> End:
-        output = Output(self._view.for_provider(record), dict(begins(wanted.resume)), wanted.channels)
+    def output(self, record: JobRecord, wanted: FollowPayload) -> Output:
+        return Output(self._view.for_provider(record), dict(begins(wanted.resume)), wanted.channels)
+
+    async def pump(self, user: User, output: Output, send: Send) -> End:
         return await pump(self._provider, user.name, output, send)
 
     @property
@@ -103,7 +108,7 @@ class _Stream:
         user: User,
         record: JobRecord,
         wanted: FollowPayload,
-        changes: asyncio.Queue[JobChanged],
+        changes: asyncio.Queue[JobChanged | None],
         send: Send,
     ) -> None:
         self._owner = owner
@@ -112,6 +117,7 @@ class _Stream:
         self._wanted = wanted
         self._changes = changes
         self._send = send
+        self._told = owner.output(record, wanted)
         self._quiet_since = time.monotonic()
         self._untold: list[dict[str, Any]] = []
         """Messages from the final state on, held back while there may be output."""
@@ -123,8 +129,10 @@ class _Stream:
             while not self._is_over(output):
                 await asyncio.wait({change} | _pending(output), timeout=self._patience(output), return_when=_FIRST)
                 if change.done():
-                    await self._tell(change.result())
+                    began = await self._tell(change.result())
                     change = asyncio.create_task(self._changes.get())
+                    if began and output.done() and output.result() is End.ENDED:
+                        output = self._next_life()
                 elif output.done() and output.result() is End.LOST and not self._record.facts.is_final:
                     await self._final_or_lost(change)
         finally:
@@ -143,7 +151,12 @@ class _Stream:
             return None
         return max(0.0, self._quiet_since + self._owner.drain_seconds - time.monotonic())
 
-    async def _final_or_lost(self, change: asyncio.Task[JobChanged]) -> None:
+    def _next_life(self) -> asyncio.Task[End]:
+        if not self._told.complete:
+            raise Lost  # everything would come again; whoever follows decides
+        return asyncio.create_task(self._output(), name=f"output-{self._record.id}")
+
+    async def _final_or_lost(self, change: asyncio.Task[JobChanged | None]) -> None:
         # The end of the output and the final update race; whoever saw only the first waits for the second.
         await asyncio.wait({change}, timeout=self._owner.drain_seconds)
         if not change.done():
@@ -152,7 +165,7 @@ class _Stream:
     async def _output(self) -> End:
         if not self._owner.has_logs(self._record):
             return End.ENDED
-        return await self._owner.pump(self._user, self._record, self._wanted, self._entry)
+        return await self._owner.pump(self._user, self._told, self._entry)
 
     async def _entry(self, entry: dict[str, Any]) -> None:
         """Offsets and channels are for those who asked for them: the documented client does not expect them."""
@@ -163,10 +176,13 @@ class _Stream:
             entry = {name: value for name, value in entry.items() if name != "offset"}
         await self._send({"updates": [], "log": [entry], "newStatus": None})
 
-    async def _tell(self, changed: JobChanged) -> None:
-        facts = changed.facts
-        if facts.update_count <= self._record.facts.update_count:
-            return  # it was in the first message
+    async def _tell(self, changed: JobChanged | None) -> bool:
+        """Whether the job has begun to run just now. Raises `NotFound` when it was deleted."""
+        if changed is None:
+            raise job_not_found(str(self._record.id))
+        facts, before = changed.facts, self._record.facts
+        if facts.update_count <= before.update_count:
+            return False  # it was in the first message
         self._record = replace(self._record, facts=facts)
         self._quiet_since = time.monotonic()
         payload = {"updates": list(changed.updates), "log": [], "newStatus": self._owner.status(self._record)}
@@ -174,6 +190,7 @@ class _Stream:
             self._untold.append(payload)
         else:
             await self._send(payload)
+        return facts.state == RUNNING and before.state != RUNNING
 
 
 _FIRST = asyncio.FIRST_COMPLETED

@@ -22,12 +22,13 @@ class Hub:
     """Used on one event loop."""
 
     def __init__(self) -> None:
-        self._followers: dict[int, set[asyncio.Queue[JobChanged]]] = {}
+        self._followers: dict[int, set[asyncio.Queue[JobChanged | None]]] = {}
 
     @contextmanager
-    def subscribed(self, job_id: int) -> Iterator[asyncio.Queue[JobChanged]]:
-        """Everything published from now on. Subscribe before reading the job, or a change in between is lost."""
-        queue: asyncio.Queue[JobChanged] = asyncio.Queue()
+    def subscribed(self, job_id: int) -> Iterator[asyncio.Queue[JobChanged | None]]:
+        """Everything published from now on; None when the job is gone. Subscribe before reading the job, or a change
+        in between is lost."""
+        queue: asyncio.Queue[JobChanged | None] = asyncio.Queue()
         self._followers.setdefault(job_id, set()).add(queue)
         try:
             yield queue
@@ -40,3 +41,8 @@ class Hub:
     def publish(self, job_id: int, changed: JobChanged) -> None:
         for queue in self._followers.get(job_id, ()):
             queue.put_nowait(changed)
+
+    def publish_gone(self, job_id: int) -> None:
+        """The job was deleted."""
+        for queue in self._followers.get(job_id, ()):
+            queue.put_nowait(None)

@@ -6,17 +6,20 @@ state (O9): what has changed comes back as an update. 200 means that the provide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from ucloud_ray.db import Database
-from ucloud_ray.orchestrator import access, grant_rows, job_rows
+from ucloud_ray.orchestrator import access, grant_rows, job_rows, wallet_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
-from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, Forbidden
+from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, Forbidden, PaymentRequired
 from ucloud_ray.orchestrator.items import RenameItem, SessionItem
 from ucloud_ray.orchestrator.job_rules import NAME
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
+from ucloud_ray.orchestrator.restarts import Restarts
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.wire.common import FindByStringId
@@ -35,18 +38,27 @@ class JobActions:
         products: ProductBook,
         provider: ProviderClient,
         view: JobView,
+        restarts: Restarts,
         provider_domain: str,
+        now: Callable[[], int],
     ) -> None:
         self._database = database
         self._catalogue = catalogue
         self._products = products
         self._provider = provider
         self._view = view
+        self._restarts = restarts
         self._provider_domain = provider_domain
+        self._now = now
 
     async def terminate(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
+        """A job that waits for its next start ends here; all others at the provider."""
         jobs = await self._reach(user, [item.id for item in items])
-        await self._provider.bulk("jobs/terminate", [self._job(job) for job in jobs], user.name)
+        waiting = [job for job in jobs if job.record.facts.restart_at is not None]
+        over = {job.record.id for job in waiting if await self._restarts.cancel(job.record, user.name)}
+        rest = [self._job(job) for job in jobs if job.record.id not in over]
+        if rest:
+            await self._provider.bulk("jobs/terminate", rest, user.name)
         return [{} for _ in items]
 
     async def extend(self, user: User, items: Sequence[UserExtendItem]) -> list[Any]:
@@ -60,10 +72,20 @@ class JobActions:
         return [{} for _ in items]
 
     async def suspend(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
-        return await self._wrapped("jobs/suspend", user, items)
+        jobs = await self._reach(user, [item.id for item in items])
+        await self._provider.bulk("jobs/suspend", [{"job": self._job(job)} for job in jobs], user.name)
+        return [{} for _ in items]
 
     async def unsuspend(self, user: User, items: Sequence[FindByStringId]) -> list[Any]:
-        return await self._wrapped("jobs/unsuspend", user, items)
+        """Raises `PaymentRequired` with an empty wallet (SUS-7). A job that waits for its next start begins it now."""
+        jobs = await self._reach(user, [item.id for item in items])
+        await self._database.read(lambda connection: self._require_funds(connection, jobs))
+        waiting = [job for job in jobs if job.record.facts.restart_at is not None]
+        begun = {job.record.id for job in waiting if await self._restarts.hasten(job.record)}
+        rest = [{"job": self._job(job)} for job in jobs if job.record.id not in begun]
+        if rest:
+            await self._provider.bulk("jobs/unsuspend", rest, user.name)
+        return [{} for _ in items]
 
     async def open_sessions(self, user: User, items: Sequence[SessionItem]) -> list[Any]:
         jobs = await self._reach(user, [item.id for item in items])
@@ -116,10 +138,16 @@ class JobActions:
         """Ask the provider to prepare the workspace (provider-api 6.7)."""
         await self._provider.post("jobs/init", {"principal": {"createdBy": user.name, "project": None}}, user.name)
 
-    async def _wrapped(self, path: str, user: User, items: Sequence[FindByStringId]) -> list[Any]:
-        jobs = await self._reach(user, [item.id for item in items])
-        await self._provider.bulk(path, [{"job": self._job(job)} for job in jobs], user.name)
-        return [{} for _ in items]
+    def _require_funds(self, connection: Connection, jobs: Sequence[access.Reached]) -> None:
+        for record in (job.record for job in jobs):
+            owner = wallet_rows.owner_of(record.created_by, record.project)
+            category = (record.provider, record.product_category)
+            costs = self._products.costs(record.product_key)
+            if costs and not wallet_rows.can_pay(connection, owner, category, self._now()):
+                raise PaymentRequired(
+                    "You do not have any resources to run the machine. "
+                    f"Ask an administrator for more credits for {record.product_category}."
+                )
 
     async def _reach(self, user: User, job_ids: Sequence[str], needed: str = access.EDIT) -> list[access.Reached]:
         return await self._database.read(lambda connection: access.reach_all(connection, user, job_ids, needed))

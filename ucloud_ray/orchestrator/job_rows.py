@@ -27,7 +27,7 @@ from ucloud_ray.orchestrator.errors import BadGateway
 from ucloud_ray.orchestrator.job_query import Filters, Page
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord, columns_of, facts_of, record_of
 from ucloud_ray.orchestrator.tables import grants, jobs, updates
-from ucloud_ray.orchestrator.update_rules import Applied, JobFacts
+from ucloud_ray.orchestrator.update_rules import SUSPENDED, Applied, JobFacts
 
 INITIAL_STATE = "IN_QUEUE"
 
@@ -143,6 +143,22 @@ def waiting_for_restart(connection: Connection, at_most: int) -> list[tuple[int,
     return [
         (row.id, row.restart_at) for row in connection.execute(statement.order_by(jobs.c.restart_at).limit(at_most))
     ]
+
+
+_WAITS = and_(jobs.c.restart_at.is_not(None), jobs.c.state == SUSPENDED)
+
+
+def note_restart_order(connection: Connection, job_id: int, look_again_at: int) -> bool:
+    """False when the job does not wait any more."""
+    values = {"restart_at": look_again_at, "restart_ordered": True}
+    return connection.execute(update(jobs).where(jobs.c.id == job_id, _WAITS).values(values)).rowcount == 1
+
+
+def hasten_restart(connection: Connection, job_id: int, now: int) -> bool:
+    """False when the job does not wait. One that was ordered already is left to its order."""
+    soon = update(jobs).where(jobs.c.id == job_id, _WAITS, ~jobs.c.restart_ordered).values(restart_at=now)
+    connection.execute(soon)
+    return connection.execute(select(jobs.c.id).where(jobs.c.id == job_id, _WAITS)).first() is not None
 
 
 def set_titles(connection: Connection, titles: Iterable[tuple[int, str | None]]) -> None:

@@ -21,17 +21,21 @@ from ucloud_ray.orchestrator.job_actions import JobActions
 from ucloud_ray.orchestrator.job_creation import JobCreation
 from ucloud_ray.orchestrator.job_output import JobOutput
 from ucloud_ray.orchestrator.job_reading import JobReading
+from ucloud_ray.orchestrator.job_removal import JobRemoval
 from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
 from ucloud_ray.orchestrator.ledger import Ledger
 from ucloud_ray.orchestrator.notice_socket import Notices
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
+from ucloud_ray.orchestrator.restarts import Restarts
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
 from ucloud_ray.orchestrator.support import SupportLoop
 from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
+from ucloud_ray.orchestrator.update_rules import RestartPace
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.orchestrator.wallet_feed import WalletFeed
 from ucloud_ray.orchestrator.wallets import Wallets
+from ucloud_ray.settings import OrchestratorOptions
 
 MIGRATIONS = "ucloud_ray.orchestrator.migrations"
 MAX_CONNECTIONS = 32
@@ -76,9 +80,11 @@ class Orchestrator:
         self.notices = Notices(database, self.products, feed, self.gate, now)
         self.creation = JobCreation(database, self.catalogue, self.products, provider, view, books, feed, now)
         self.reading = JobReading(database, view)
-        self.actions = JobActions(database, self.catalogue, self.products, provider, view, domain)
+        self.control = Control(database, self.reading, hub, _pace(settings.options), now)
+        self.restarts = Restarts(database, self.control, self.products, provider, view, now)
+        self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
+        self.removal = JobRemoval(database, hub)
         self.output = JobOutput(database, provider)
-        self.control = Control(database, self.reading, hub, now)
         self.following = Following(
             database, hub, view, self.catalogue, self.products, provider, settings.follow_drain_seconds
         )
@@ -123,8 +129,17 @@ class Orchestrator:
         self._loops = [
             asyncio.create_task(self.support.run(), name="support-loop"),
             asyncio.create_task(self.wallets.watch(), name="wallet-watch"),
+            asyncio.create_task(self.restarts.run(), name="restarts"),
         ]
         # At most this long: a provider that starts later is noticed by the loop.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.settings.support_wait_seconds):
                 await self.support.first_answer.wait()
+
+
+def _pace(options: OrchestratorOptions) -> RestartPace:
+    return RestartPace(
+        shortest=round(options.restart_pause_seconds * 1000),
+        longest=round(options.restart_pause_max_seconds * 1000),
+        calm=round(options.restart_calm_seconds * 1000),
+    )

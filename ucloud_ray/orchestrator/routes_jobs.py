@@ -137,6 +137,16 @@ async def rename(request: Request) -> Response:
     return answer({})
 
 
+@router.post("/delete")
+async def delete(request: Request) -> Response:
+    """Ours, not UCloud's: the records are gone, and the provider finds out by itself. Administrators only."""
+    orchestrator: Orchestrator = request.app.state.orchestrator
+    orchestrator.gate.admin(bearer(request))
+    wanted = user_items(await _content(request), _IDS)
+    await orchestrator.removal.remove([item.id for item in wanted])
+    return _responses([{} for _ in wanted])
+
+
 @router.post("/init")
 async def init(request: Request) -> Response:
     orchestrator, user = _caller(request)

@@ -37,7 +37,7 @@ class RestartPace:
 
     def pause(self, soon_ends: int) -> int:
         """Doubled with every end that came soon after the one before."""
-        return min(self.shortest * 2 ** min(soon_ends, 32), self.longest)
+        return min(self.shortest << min(soon_ends, 32), self.longest)
 
 
 @dataclass(frozen=True, slots=True)

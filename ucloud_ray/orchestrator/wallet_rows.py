@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, in
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ucloud_ray.orchestrator.tables import allocations, jobs, usages, wallet_entries, wallets
-from ucloud_ray.orchestrator.wallet_rules import Allocation
+from ucloud_ray.orchestrator.wallet_rules import Allocation, available
 
 USER, PROJECT = "user", "project"
 
@@ -64,6 +64,12 @@ _SET_BALANCE = update(allocations).where(allocations.c.id == bindparam("of_id"))
 def find(connection: Connection, owner: Owner, provider: str, category: str) -> Wallet | None:
     key = {"of_type": owner.type, "of_owner": owner.name, "of_provider": provider, "of_category": category}
     return next(iter(_wallets(connection.execute(_ONE_WALLET, key).all())), None)
+
+
+def can_pay(connection: Connection, owner: Owner, category: tuple[str, str], now: int) -> bool:
+    """Whether anything is left; without a wallet there is nothing."""
+    wallet = find(connection, owner, *category)
+    return wallet is not None and available(wallet.allocations, now) > 0
 
 
 def of_owner(connection: Connection, owner: Owner | None) -> list[Wallet]:

@@ -1,4 +1,4 @@
-"""A wallet as JSON in both eras: of the mission document (`wallets/browse`), of the current Core (`v2/browseWallets`)."""
+"""A wallet as JSON of both eras: the mission document's (`wallets/browse`), the current Core's (`v2/browseWallets`)."""
 
 from __future__ import annotations
 
