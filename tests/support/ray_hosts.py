@@ -160,7 +160,7 @@ class RayHosts:
 
 @contextmanager
 def ray_hosts(policy: str = _POLICY, slots: int = SLOTS, more: str = "") -> Iterator[RayHosts]:
-    """`policy`: more of it, as YAML between braces. `slots`: of each host. `more`: further lines of the configuration."""
+    """`policy`: more of it, as YAML between braces. `slots`: of each host. `more`: lines of the configuration."""
     with ExitStack() as cleanup:
         segment = cleanup.enter_context(hosts(3))
         made = RayHosts(segment, _stack(segment, policy, slots, more))

@@ -21,8 +21,8 @@ from ucloud_ray.cli.parts import Part
 
 LOOK_SECONDS = 0.5
 REFUSALS = 2
-"""In a row, until the head counts as gone. A head that was started anew is not the one that was joined, and starting one
-takes longer than these looks: none is missed."""
+"""In a row, until the head counts as gone. A head that was started anew is not the one that was joined, and starting
+one takes longer than these looks: none is missed."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 """Well below the grace for lost machines: a raylet that dies again and again must not cost jobs that live."""

@@ -28,6 +28,9 @@ from ucloud_ray.control.ports import ClusterUnavailable
 log = structlog.get_logger(__name__)
 
 HELLO_SECONDS = 10.0
+NEW_SECONDS = 60.0
+"""How long a new actor may take. On a busy machine giving up early would only add another one to its load."""
+
 GROW_AFTER = 0.5
 """Seconds without an actor given back after which one is made for those in line."""
 
@@ -155,15 +158,23 @@ class Pool:
         pool = self._pool(host)
         try:
             worker = self._create(f"{names.REPLICA_PREFIX}{host}-{uuid.uuid4().hex[:8]}", host)
-            await calls.answer(worker.actor.hello.remote(), timeout=HELLO_SECONDS, what="a new replica actor")
+            await self._greet(worker)
         except ClusterUnavailable as problem:
             log.warning("no replica actor could be made", host=host, problem=str(problem))
             self._fail_one(pool, problem)
             return
         finally:
             pool.growing = False
-        pool.workers.append(worker)
+        self._pool(host).workers.append(worker)  # the machine may have left and come back since: `pool` is dropped then
         self._offer(worker)
+
+    async def _greet(self, worker: Worker) -> None:
+        """Ray would make one that we gave up some day, and nobody would ever use it or end it."""
+        try:
+            await calls.answer(worker.actor.hello.remote(), timeout=NEW_SECONDS, what="a new replica actor")
+        except ClusterUnavailable:
+            _end(worker)
+            raise
 
     def _fail_one(self, pool: HostPool, problem: ClusterUnavailable) -> None:
         """Whoever waits longest hears of it and tries again; nobody hangs."""
