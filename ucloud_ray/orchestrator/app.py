@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from ucloud_ray import __version__
 from ucloud_ray.db.errors import StoreError
-from ucloud_ray.orchestrator import routes_accounting, routes_catalogue, routes_control, routes_jobs
+from ucloud_ray.orchestrator import routes_accounting, routes_catalogue, routes_control, routes_drives, routes_jobs
 from ucloud_ray.orchestrator.errors import ApiError
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer
@@ -27,7 +27,7 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
     """The caller opens and closes the orchestrator."""
     app = FastAPI(title="ucloud-ray orchestrator", version=__version__, openapi_url=None)
     app.state.orchestrator = orchestrator
-    for routes in (routes_control, routes_jobs, routes_accounting, routes_catalogue):
+    for routes in (routes_control, routes_jobs, routes_drives, routes_accounting, routes_catalogue):
         app.include_router(routes.router)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StoreError, _store_error)

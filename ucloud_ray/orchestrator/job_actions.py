@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import access, grant_rows, job_rows, wallet_rows
+from ucloud_ray.orchestrator.acl_rules import check_acl, username_of
 from ucloud_ray.orchestrator.catalogue import Catalogue
-from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, Forbidden, PaymentRequired
+from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, PaymentRequired
 from ucloud_ray.orchestrator.items import RenameItem, SessionItem
 from ucloud_ray.orchestrator.job_rules import NAME
 from ucloud_ray.orchestrator.products import ProductBook
@@ -24,10 +25,9 @@ from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.wire.common import FindByStringId
 from ucloud_ray.wire.jobs import UserExtendItem
-from ucloud_ray.wire.resources import AclEntity, UpdatedAcl
+from ucloud_ray.wire.resources import UpdatedAcl
 
 _SESSION_FEATURES = {"SHELL": ("terminal", "Terminal"), "WEB": ("web", "Web"), "VNC": ("vnc", "VNC")}
-_GRANTABLE = frozenset({access.READ, access.EDIT})
 
 
 class JobActions:
@@ -104,7 +104,7 @@ class JobActions:
     async def update_acl(self, user: User, items: Sequence[UpdatedAcl]) -> list[Any]:
         """Stored once the provider has taken note of it (provider-api 6.9)."""
         for item in items:
-            _check_acl(item)
+            check_acl(item)
         jobs = await self._reach(user, [item.id for item in items], access.ADMIN)
         content = [
             {
@@ -153,8 +153,8 @@ class JobActions:
         return await self._database.read(lambda connection: access.reach_all(connection, user, job_ids, needed))
 
     async def _store_acl(self, number: int, item: UpdatedAcl) -> None:
-        added = {_username(entry.entity): entry.permissions for entry in item.added}
-        deleted = [_username(entity) for entity in item.deleted]
+        added = {username_of(entry.entity): entry.permissions for entry in item.added}
+        deleted = [username_of(entity) for entity in item.deleted]
         await self._database.write(lambda connection: grant_rows.change_grants(connection, number, added, deleted))
 
     def _job(self, job: access.Reached) -> Any:
@@ -170,16 +170,3 @@ class JobActions:
     def _with_provider(self, session: dict[str, Any]) -> dict[str, Any]:
         domain = session.get("domainOverride") or self._provider_domain
         return {"providerDomain": domain, "providerId": self._provider.id, "session": session}
-
-
-def _check_acl(item: UpdatedAcl) -> None:
-    entities = [entry.entity for entry in item.added] + item.deleted
-    # There are no projects here, so a group of one cannot be known.
-    if any(entity.type != "user" or not entity.username or "\0" in entity.username for entity in entities):
-        raise Forbidden("Bad ACL update supplied: permissions can be given to users only")
-    if any(not set(entry.permissions) <= _GRANTABLE for entry in item.added):
-        raise BadRequest("permissions: only READ and EDIT can be given to others")
-
-
-def _username(entity: AclEntity) -> str:
-    return entity.username or ""

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
+from ucloud_ray.orchestrator.drives import SharedDrives
 from ucloud_ray.orchestrator.errors import ApiError, BadGateway, BadRequest
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord
 from ucloud_ray.orchestrator.job_rules import draft_of
@@ -40,6 +41,7 @@ class JobCreation:
         database: Database,
         catalogue: Catalogue,
         products: ProductBook,
+        drives: SharedDrives,
         provider: ProviderClient,
         view: JobView,
         books: Books,
@@ -49,6 +51,7 @@ class JobCreation:
         self._database = database
         self._catalogue = catalogue
         self._products = products
+        self._drives = drives
         self._provider = provider
         self._view = view
         self._books = books
@@ -60,6 +63,7 @@ class JobCreation:
 
         Raises `ApiError`. A specification that is wrong refuses the whole request before anything is stored.
         """
+        specs = await self._drives.allow(user, specs)
         drafts = [self._draft(user, spec) for spec in specs]
         peers = [peer for spec in specs for peer in self._peers(spec)]
         if peers:

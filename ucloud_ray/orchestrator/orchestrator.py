@@ -15,6 +15,7 @@ from ucloud_ray.orchestrator import job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.charging import Charging
 from ucloud_ray.orchestrator.control import Control
+from ucloud_ray.orchestrator.drives import SharedDrives
 from ucloud_ray.orchestrator.follow import Following
 from ucloud_ray.orchestrator.hub import Hub
 from ucloud_ray.orchestrator.job_actions import JobActions
@@ -78,7 +79,10 @@ class Orchestrator:
         self.wallets = Wallets(database, self.products, books, feed, now)
         self.charging = Charging(database, self.products, books, feed, now)
         self.notices = Notices(database, self.products, feed, self.gate, now)
-        self.creation = JobCreation(database, self.catalogue, self.products, provider, view, books, feed, now)
+        self.drives = SharedDrives(database, settings.drives, provider, now)
+        self.creation = JobCreation(
+            database, self.catalogue, self.products, self.drives, provider, view, books, feed, now
+        )
         self.reading = JobReading(database, view)
         self.control = Control(database, self.reading, hub, _pace(settings.options), now)
         self.restarts = Restarts(database, self.control, self.products, provider, view, now)
@@ -126,6 +130,7 @@ class Orchestrator:
         if removed:
             _log.warning("forgot %d jobs whose creation was cut off", removed)
         await self.catalogue.load(self.settings.catalogue)
+        await self.drives.remember()
         self._loops = [
             asyncio.create_task(self.support.run(), name="support-loop"),
             asyncio.create_task(self.wallets.watch(), name="wallet-watch"),

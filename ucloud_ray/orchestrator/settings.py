@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ucloud_ray.settings import OrchestratorOptions, ProductSettings, Settings
+from ucloud_ray.settings import DriveSettings, OrchestratorOptions, ProductSettings, Settings
 
 EXAMPLE_PRODUCT = ProductSettings(
     name="example-compute",
@@ -37,6 +37,8 @@ class OrchestratorSettings:
     """Origin that a browser uses for sessions; `provider_url` when None."""
     products: tuple[ProductSettings, ...] = (EXAMPLE_PRODUCT,)
     """What the provider sells, as registered here; it decides itself which of them it supports."""
+    drives: tuple[DriveSettings, ...] = ()
+    """Those that users may share; the provider has the same ones."""
     catalogue: tuple[Path, ...] = field(default_factory=lambda: tuple(sorted(_SEEDS.glob("*.yaml"))))
     """Tool and application documents that are in the catalogue from the start."""
     max_body_bytes: int = 16 * 1024 * 1024
@@ -80,5 +82,6 @@ def orchestrator_settings(settings: Settings) -> OrchestratorSettings:
         provider_id=settings.provider.id,
         provider_url=provider,
         products=settings.products or (EXAMPLE_PRODUCT,),
+        drives=settings.drives,
         options=settings.orchestrator,
     )

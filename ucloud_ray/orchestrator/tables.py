@@ -139,6 +139,22 @@ usages = Table(
     Column("reported_at", BigInteger, nullable=False),
 )
 
+drives = Table(
+    "orchestrator_drives",
+    metadata,
+    Column("id", Text, primary_key=True),  # the operator's
+    Column("created_at", BigInteger, nullable=False),
+)
+
+drive_grants = Table(
+    "orchestrator_drive_grants",
+    metadata,
+    # Not bound to `drives`: one that leaves the configuration and comes back is shared as before.
+    Column("drive_id", Text, primary_key=True),
+    Column("username", Text, primary_key=True),
+    Column("permissions", Text, nullable=False),  # words with blanks between them
+)
+
 tools = Table(
     "orchestrator_tools",
     metadata,
