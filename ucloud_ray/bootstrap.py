@@ -36,6 +36,7 @@ from ucloud_ray.control.log_follow import RelayFollower
 from ucloud_ray.control.log_parts import RelayParts
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
+from ucloud_ray.control.reconciliation import Reconciliation
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.supervisor import Parts, Supervisor
 from ucloud_ray.control.task_spec import TaskFactory
@@ -86,24 +87,29 @@ async def _provider(settings: Settings) -> None:
     server = _server(app, settings.provider.listen)
     watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")
     await server.serve()
-    refusal = watching.result() if watching.done() else ""
-    watching.cancel()
-    connect.disconnect()
-    if refusal:
+    if not watching.done():  # it was told to leave
+        watching.cancel()
+        connect.disconnect()
+    elif refusal := watching.result():
+        connect.disconnect()
         _fail(refusal)
+    else:
+        os._exit(LOST_RAY_STATUS)  # Ray's own threads may hang in a call to a cluster that is gone
 
 
 async def _watch_cluster(actor: Any, server: uvicorn.Server) -> str:
-    """Why the supervisor cannot start; the server is told to leave then. Endless while all is well.
+    """Why the supervisor cannot start, or nothing when the cluster is lost; the server is told to leave then. Endless
+    while all is well.
 
     A connection to Ray does not survive the end of its cluster: leave, and be started again.
     """
-    from ucloud_ray.cluster import calls
+    from ucloud_ray.cluster import calls, connect
     from ucloud_ray.control.ports import ClusterUnavailable
 
     loop = asyncio.get_running_loop()
     answered = loop.time()
-    while loop.time() - answered < LOST_AFTER_SECONDS:
+    # A supervisor that is slow is waited for: starting anew would only add to what keeps it busy.
+    while loop.time() - answered < LOST_AFTER_SECONDS or await connect.exists(actor):
         await asyncio.sleep(LOOK_SECONDS)
         try:
             _, problem, _ = await calls.answer(actor.about.remote(), timeout=WATCH_SECONDS, what="the supervisor")
@@ -116,8 +122,7 @@ async def _watch_cluster(actor: Any, server: uvicorn.Server) -> str:
             return str(problem)
     log.error("the Ray cluster is lost; leaving to be started again")
     server.should_exit = True
-    await asyncio.sleep(WATCH_SECONDS)
-    os._exit(LOST_RAY_STATUS)  # Ray's own threads may hang in a call to a cluster that is gone
+    return ""
 
 
 # -------------------------------------------------------------------------------------------------- supervisor
@@ -128,6 +133,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     from ucloud_ray.cluster.factories import Built
     from ucloud_ray.core_client import CoreClient, Publisher
     from ucloud_ray.core_client.access import CoreAccess
+    from ucloud_ray.core_client.listing import ListedJobs
     from ucloud_ray.store.open import open_store
 
     telemetry.configure_logging("supervisor")
@@ -158,10 +164,14 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             ground=_ground(settings),
         )
     )
+    requests = Requests(supervisor)
+    every = settings.policy.reconcile_minutes * 60
+    reconciliation = Reconciliation(supervisor, requests.verification, ListedJobs(core), every)
     await cluster.start(relay_key)
     background = (
         asyncio.create_task(publisher.run(), name="publisher"),
         asyncio.create_task(_forget(unknown, supervisor), name="forget"),
+        asyncio.create_task(reconciliation.run(), name="reconciliation"),
     )
 
     async def close() -> None:
@@ -171,7 +181,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
         await core.close()
         await store.close()
 
-    return Built(supervisor, Requests(supervisor), close)
+    return Built(supervisor, requests, close)
 
 
 async def _forget(unknown: asyncio.Queue[JobUid], supervisor: Supervisor) -> None:

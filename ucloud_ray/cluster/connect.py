@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 CONCURRENCY = 10_000
 ABOUT_SECONDS = 10.0
 LEAVE_SECONDS = 20.0
+EXISTS_SECONDS = 5.0
 
 
 class CannotConnect(Exception):
@@ -34,6 +36,23 @@ def connect(address: str, namespace: str) -> None:
 
 def disconnect() -> None:
     ray.shutdown()
+
+
+async def exists(actor: Any) -> bool:
+    """Whether this supervisor is still to be waited for: neither ended for good nor lost with its cluster."""
+    try:
+        async with asyncio.timeout(EXISTS_SECONDS):
+            return await asyncio.to_thread(_exists, actor)
+    except Exception as problem:  # Ray raises its own and grpc's errors here, and a call to a lost cluster may hang
+        log.warning("the Ray cluster does not tell of the supervisor", problem=repr(problem))
+        return False
+
+
+def _exists(actor: Any) -> bool:
+    """A cluster that was started anew does not know the node of this process. Raises `ValueError` if there is none."""
+    mine = ray.get_runtime_context().get_node_id()
+    alive = any(node["NodeID"] == mine and node["Alive"] for node in ray.nodes())
+    return alive and bool(ray.get_actor(names.SUPERVISOR) == actor)
 
 
 async def supervisor(build: BuildSupervisor, settings: ClusterSettings, fingerprint: str) -> Any:
