@@ -76,6 +76,22 @@ class Api:
         """`terminate`, `extend`, `suspend`, `unsuspend` (end-user-api 5)."""
         self.post(f"/api/jobs/{operation}", {"items": items})
 
+    def wallets(self, everybody: bool) -> list[dict[str, Any]]:
+        """As the mission document shows them; everybody's for administrators of our own orchestrator."""
+        found: list[dict[str, Any]] = []
+        query = {"itemsPerPage": "250", **({"everybody": "true"} if everybody else {})}
+        while True:
+            page = self.get("/api/accounting/wallets/browse", query)
+            found.extend(page.get("items") or [])
+            if not page.get("next"):
+                return found
+            query["next"] = page["next"]
+
+    def grant(self, item: Mapping[str, Any]) -> str:
+        """The id of the new allocation. Only of our own orchestrator."""
+        answer = self.post("/api/accounting/wallets/grant", {"items": [item]})
+        return str(answer["responses"][0]["id"])
+
     def supported_products(self) -> list[dict[str, Any]]:
         """`ResolvedSupport` of every provider, in the provider's order."""
         by_provider = self.get("/api/jobs/retrieveProducts", {}).get("productsByProvider") or {}

@@ -12,12 +12,18 @@ _FORMAT = re.compile(r"(?:\d+[dhms])+")
 
 def parse(text: str) -> dict[str, int]:
     """Hours, minutes and seconds. Raises `UsageMistake` for anything that is not positive and has a unit."""
+    seconds = millis(text) // 1000
+    return {"hours": seconds // 3600, "minutes": seconds % 3600 // 60, "seconds": seconds % 60}
+
+
+def millis(text: str) -> int:
+    """The same in milliseconds."""
     if not _FORMAT.fullmatch(text):
         raise UsageMistake(f"'{text}' is not a time", "write it like 30s, 45m, 1h30m or 2d")
     seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"\d+[dhms]", text))
     if seconds == 0:
         raise UsageMistake("the time must be longer than nothing", "write it like 30s, 45m, 1h30m or 2d")
-    return {"hours": seconds // 3600, "minutes": seconds % 3600 // 60, "seconds": seconds % 60}
+    return seconds * 1000
 
 
 def show(milliseconds: int) -> str:

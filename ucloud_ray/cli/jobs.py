@@ -155,6 +155,27 @@ def extend_job(
     _done(as_json, [job_id], f"has {by} more")
 
 
+@app.command("delete")
+def delete_jobs(
+    job_ids: JobIds,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Remove the records of jobs from the orchestrator, for administrators. What still runs is stopped once the
+    provider has found out; files stay, and so does what was charged.
+
+    \b
+    Example:
+      ucloud-ray jobs delete 48920
+    """
+    with connect(host, token, project, data, admin=True) as api:
+        api.act("delete", [{"id": job_id} for job_id in job_ids])
+    _done(as_json, job_ids, "deleted")
+
+
 app.command("queue")(queue)
 
 

@@ -54,6 +54,7 @@ class FakeCore:
     logs: dict[tuple[int, str], str] | None = None
     """Rank and stream to text; None: a server without parts of logs."""
     usage: list[dict[str, Any]] | None = None
+    wallets: list[dict[str, Any]] = field(default_factory=list)
     refuse: tuple[int, Any] | None = None
     """Status and body of every answer from now on."""
     added: list[dict[str, str]] | None = None
@@ -102,6 +103,10 @@ class FakeCore:
                 return httpx.Response(200, json=self._part(self.logs, request.url.params))
             case "GET", path if path.endswith("/usage") and self.usage is not None:
                 return httpx.Response(200, json={"ranks": self.usage})
+            case "GET", "/api/accounting/wallets/browse":
+                return httpx.Response(200, json={"items": self.wallets, "next": None})
+            case "POST", "/api/accounting/wallets/grant":
+                return httpx.Response(200, json={"responses": [{"id": "12"}]})
             case "POST", "/api/jobs":
                 return httpx.Response(200, json={"responses": [{"id": "48920"}]})
             case "PUT", "/api/hpc/apps" if self.added is not None:
