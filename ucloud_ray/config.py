@@ -124,6 +124,8 @@ def _check(settings: Settings) -> None:
     _check_products(settings)
     _check_nodes(settings)
     _check_orchestrator(settings.orchestrator)
+    if settings.policy.reconcile_minutes < 1:
+        raise ConfigError(f"'policy.reconcileMinutes' must be 1 or more, not {settings.policy.reconcile_minutes:g}")
     config_registries.check(settings.registries)
 
 

@@ -219,6 +219,8 @@ class PolicySettings:
     """A job that waited longer keeps room free for itself (SCH-10)."""
     orphan_grace_seconds: float = 300.0
     """How long a task that belongs to no job is left alone, from when it was first seen (ENV-59)."""
+    reconcile_minutes: float = 15.0
+    """Between two comparisons of what UCloud/Core has of our jobs with what we have (REC-15)."""
     log_max_bytes: int = 64 * 1024 * 1024
     """How much of a log we keep that its user deleted, per rank and stream; the oldest half goes first (LOG-16)."""
     follow_channels: bool = True

@@ -42,6 +42,7 @@ class Fault(Enum):
 class FakeJob:
     id: str
     state: str = "IN_QUEUE"
+    created_at: object = 1_700_000_000_000
     updates: list[dict[str, Any]] = field(default_factory=list)
     """Those that were applied; `request` is the number of the request that brought it."""
 
@@ -81,6 +82,12 @@ class FakeCore:
         self.refuse_refresh: int | None = None
         self.other: list[tuple[str, dict[str, Any]]] = []
         """Path and body of other calls."""
+        self.pages = 0
+        """Of jobs that were given out."""
+        self.last_page: int | None = None
+        """After so many pages every further one is answered with 502."""
+        self.after_page: Callable[[str | None], object] = lambda state: None
+        """Called with the state that was filtered by."""
         self.on_request: Callable[[], Awaitable[object]] | None = None
         self._token_lifetime = token_lifetime
         self._tokens: set[str] = set()
@@ -191,6 +198,9 @@ class FakeCore:
         """Two jobs a page, whatever was asked, so that paging is always met."""
         if not self._let_in(request):
             return _error(403, "Forbidden")
+        if self.pages == self.last_page:
+            return _error(502, "Gone in the middle")
+        self.pages += 1
         query = request.query_params
         jobs = [
             _as_job(job)
@@ -199,6 +209,7 @@ class FakeCore:
         ]
         start = int(query.get("next", "0"))
         following = str(start + 2) if start + 2 < len(jobs) else None
+        self.after_page(query.get("filterState"))
         return JSONResponse({"itemsPerPage": 2, "items": jobs[start : start + 2], "next": following})
 
     async def _credits(self, request: Request) -> Response:
@@ -220,7 +231,7 @@ class _Broken(Response):
 
 
 def _as_job(job: FakeJob) -> dict[str, Any]:
-    return {"id": job.id, "status": {"state": job.state}, "updates": job.updates}
+    return {"id": job.id, "createdAt": job.created_at, "status": {"state": job.state}, "updates": job.updates}
 
 
 def _error(status: int, why: str) -> Response:

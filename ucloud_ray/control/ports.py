@@ -11,7 +11,7 @@ from runtimes.templating.rendered import Interfaces
 from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
-from ucloud_ray.domain.job import Backend, Job, Machine
+from ucloud_ray.domain.job import Backend, Job, JobState, Machine
 from ucloud_ray.domain.sharing import Share
 
 # ------------------------------------------------------------------------------------------------------- clock
@@ -156,6 +156,34 @@ class Updates(Protocol):
 
     def backlog(self) -> tuple[int, Millis | None]:
         """Number of rows that wait, and when the oldest of them was decided."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- jobs of the Core
+
+
+class CoreSilent(Exception):
+    """The Core does not answer, or not to the end: nothing follows from what it said so far (D4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """A job of ours as the Core has it."""
+
+    ref: JobRef
+    state: JobState | None
+    """None: one that we do not know, of a later Core."""
+
+
+class CoreJobs(Protocol):
+    """What the Core has of ours. Every method may raise `CoreSilent`."""
+
+    async def active(self) -> Sequence[Believed]:
+        """Every job that it believes active or suspended: all of them, or none and `CoreSilent`."""
+        ...
+
+    async def find(self, ref: JobRef) -> Believed | None:
+        """This very job, whatever its state; None if the Core surely has it no more, or another one by its id (O3)."""
         ...
 
 

@@ -42,7 +42,7 @@ class Requests:
         self._supervisor = supervisor
         self._parts = supervisor.parts
         self._admission = Admission(supervisor)
-        self._verification = Verification(supervisor, self._admission)
+        self.verification = Verification(supervisor, self._admission)
 
     # --------------------------------------------------------------------------------------------------- orders
 
@@ -82,7 +82,7 @@ class Requests:
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         self._check_ready()
         for ref, believed in items:
-            await self._verification.compare(ref, believed)
+            await self.verification.compare(ref, believed)
 
     async def access_changed(self) -> None:
         self._supervisor.access.changed()
