@@ -18,6 +18,8 @@ DOCUMENT = Path(__file__).parents[1] / "data/mission/jobs-api-excerpt.txt"
 BATCH = "Creating a simple batch Job"
 FOLLOW = "Following the progress of a Job"
 CONNECT = "Connecting two Jobs together"
+EXTEND = "Extending a Job and terminating it early"
+LOSE_ACCESS = "Losing access to resources"
 
 
 @dataclass(frozen=True)
