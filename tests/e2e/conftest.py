@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e import mission
 from tests.support import dockerd, images
+from tests.support.acme import Acme, acme_installation
 from tests.support.stack import NO_DOCKER, Stack, fresh_daemon, fresh_stack
 
 
@@ -66,3 +67,14 @@ def shells(stack: Stack, docker_url: str, request: pytest.FixtureRequest) -> Sta
         request.getfixturevalue("document_events")  # first: the document shows a catalogue as it was installed
     stack.add_shells()
     return stack
+
+
+@pytest.fixture(scope="session")
+def acme() -> Iterator[Acme]:
+    """Where the mission document's examples with two jobs, shared files and long jobs run."""
+    if reason := images.missing_programs():
+        pytest.skip(reason)
+    if not dockerd.can_start():
+        pytest.skip("a private Docker daemon needs root, and Debian's docker.io")
+    with acme_installation() as made:
+        yield made

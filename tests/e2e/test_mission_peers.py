@@ -4,90 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e import mission
 from tests.e2e.differences import differences
-from tests.support import dockerd, images
-from tests.support.dockerd import PrivateDaemon
-from tests.support.stack import Stack, fresh_daemon, new_stack, states, texts
+from tests.support import dockerd
+from tests.support.acme import SMALL, WEB_APP, Acme
+from tests.support.stack import states, texts
 from tests.support.wait import wait_until
 
-APPLICATIONS = Path(__file__).parents[1] / "support/acme.yaml"
-DATABASE, WEB_APP = ({"name": name, "version": "1.0.0"} for name in ("acme-database", "acme-web-app"))
-SMALL = {"parameters": {}, "product": {"id": "example-small", "category": "example-compute", "provider": "example"}}
-CONFIG = """
-drives:
-  - {{id: "123", title: Data, path: {path}, owner: {{type: user, username: user}}}}
-"""
 
-
-@dataclass
-class Acme:
-    stack: Stack
-    daemon: PrivateDaemon
-    answers: list[Any] = field(default_factory=list)
-    """Of the document's two commands."""
-
-    @property
-    def ids(self) -> list[str]:
-        """Database and web application of the document."""
-        return [answer["responses"][0]["id"] for answer in self.answers]
-
-    def follow_the_document(self) -> None:
-        """Its second command names the id that its first one was answered; ours is another number."""
-        for step in mission.steps(mission.CONNECT):
-            command = step.command.replace("4101", self.ids[0]) if self.answers else step.command
-            answer = mission.curl(command, self.stack.url, self.stack.token())
-            assert "responses" in answer, f"{answer}\n{self.stack.logs()}"
-            self.answers.append(answer)
-            self.stack.wait_state(self.ids[-1], "RUNNING")
-
-    def web_app(self, of: str, **changes: Any) -> str:
-        """Another one, connected with that job as `database`; it runs."""
-        peer = {"type": "peer", "hostname": "database", "jobId": of}
-        job_id = self.stack.create(WEB_APP, resources=[peer], **{**SMALL, **changes})
-        self.stack.wait_state(job_id, "RUNNING")
-        return job_id
-
-    def ask(self, job_id: str, name: str, port: int, rank: int = 0) -> str:
-        """What that rank hears from there; empty if nobody answers within a second. A server that just answered
-        somebody else may need a moment until it listens again, and refuses meanwhile."""
-        with closing(dockerd.client(self.daemon.url)) as api:
-            attempt = f"nc -w 1 {name} {port} </dev/null 2>/dev/null"
-            script = (
-                f'for pause in 0 0.1 0.3; do sleep $pause; said=$({attempt}); [ -n "$said" ] && break; done; echo $said'
-            )
-            made = api.exec_create(f"j-{job_id}-job-{rank}", ["/bin/sh", "-c", script])
-            return str(api.exec_start(made["Id"]).decode()).strip()
-
-
-@pytest.fixture(scope="module")
-def acme() -> Iterator[Acme]:
-    if reason := images.missing_programs():
-        pytest.skip(reason)
-    if not dockerd.can_start():
-        pytest.skip("a private Docker daemon needs root, and Debian's docker.io")
-    with fresh_daemon() as daemon:
-        stack = new_stack(daemon.url)
-        try:
-            store = stack.data.parent / "drive/acme-database"
-            store.mkdir(parents=True)
-            (store / "greeting").write_text("42 customers\n")
-            (stack.data.parent / "ucloud-ray.yaml").write_text(CONFIG.format(path=store.parent))
-            stack.up()
-            assert stack.cli("apps", "add", str(APPLICATIONS)).returncode == 0
-            made = Acme(stack, daemon)
-            made.follow_the_document()
-            yield made
-        finally:
-            stack.close()
+@pytest.fixture(scope="module", autouse=True)
+def _followed(acme: Acme) -> None:
+    acme.follow_the_document()
 
 
 def test_the_commands_answer_what_the_document_shows(acme: Acme) -> None:

@@ -14,7 +14,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -61,14 +61,15 @@ class AccessKeeper:
     async def admit(self, specs: Sequence[JobSpec]) -> None:
         """Raises `BadRequest` if one of them may not use a drive; `NotReady` while the Core does not say."""
         wanted = [(spec, use) for spec in specs for use in drives_used(spec) if self._is_foreign(spec, use)]
-        if not wanted:
+        open_questions = [item for item in wanted if not self._was_allowed(*item)]
+        if not open_questions:
             return
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                shares = await self._shares({use.drive for _, use in wanted})
+                shares = await self._ask({use.drive for _, use in open_questions})
         except (AccessUnknown, TimeoutError):
             raise NotReady("It is not known at the moment who may use the drives. Try again in a minute.") from None
-        for spec, use in wanted:
+        for spec, use in open_questions:
             if refuse_use(shares.get(use.drive), spec.owner, use.writes) is not None:
                 _refuse(spec, use, shares.get(use.drive))
 
@@ -115,13 +116,11 @@ class AccessKeeper:
     def _is_foreign(self, spec: JobSpec, use: DriveUse) -> bool:
         return self._drives.standing(use.drive, spec.owner) is Standing.FOREIGN
 
-    async def _shares(self, drives: Iterable[str]) -> Mapping[str, Share]:
-        """Perhaps of a moment ago."""
-        oldest = asyncio.get_running_loop().time() - FRESH_SECONDS
-        asked = {drive for drive in drives if self._known.get(drive, (oldest, None))[0] <= oldest}
-        if asked:
-            await self._ask(asked)
-        return {drive: share for drive, (_, share) in self._known.items() if share is not None}
+    def _was_allowed(self, spec: JobSpec, use: DriveUse) -> bool:
+        """A moment ago. Nobody is refused by an old answer: the drive may just have been shared."""
+        asked, share = self._known.get(use.drive, (0.0, None))
+        fresh = asked > asyncio.get_running_loop().time() - FRESH_SECONDS
+        return fresh and refuse_use(share, spec.owner, use.writes) is None
 
     async def _ask(self, drives: set[str]) -> Mapping[str, Share]:
         shares = await self._access.shares(sorted(drives))

@@ -171,3 +171,6 @@ async def test_answers_of_a_moment_ago_serve_the_next_job(
     for number in range(5):
         await life.requests.submit([using(str(number))])
     assert len(shares.asked) == 1
+    shares.given = {"alice": EDIT, "carol": EDIT}
+    await life.requests.submit([using("9", owner=Owner("carol"))])
+    assert len(shares.asked) == 2, "a drive that was just shared is used at once"
