@@ -14,7 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 import structlog
@@ -49,10 +49,17 @@ class Worker:
     idle_since: float = field(default_factory=time.monotonic)
 
 
+class Waiting(NamedTuple):
+    """Who stands in line."""
+
+    task: TaskId
+    served: asyncio.Future[Worker]
+
+
 @dataclass(slots=True)
 class HostPool:
     workers: list[Worker] = field(default_factory=list)
-    waiting: deque[asyncio.Future[Worker]] = field(default_factory=deque)
+    waiting: deque[Waiting] = field(default_factory=deque)
     growing: bool = False
     came_back: float = 0.0
     """When an actor was last given back (monotonic)."""
@@ -69,10 +76,12 @@ class Pool:
 
     async def lease(self, host: str, task: TaskId) -> Any:
         """The actor that serves this task: the one it has, else one with room. Raises `ClusterUnavailable`."""
-        worker = self._leases.get(task) or self._with_room(host) or await self._wait_for_room(host)
-        worker.load.add(task)
-        self._leases[task] = worker
-        return worker.actor
+        worker = self._leases.get(task) or self._with_room(host) or await self._wait_for_room(host, task)
+        first = self._leases.setdefault(task, worker)
+        first.load.add(task)
+        if first is not worker:  # two calls about one task stood in line
+            self._free(worker, task)
+        return first.actor
 
     def serving(self, task: TaskId) -> Any:
         """The actor that this task has; None if it has none at the moment."""
@@ -84,35 +93,42 @@ class Pool:
         worker = self._leases.pop(task, None)
         if worker is None:
             return
-        worker.load.discard(task)
         worker.idle_since = self._pool(worker.host).came_back = time.monotonic()
-        self._offer(worker)
+        self._free(worker, task)
 
     def _with_room(self, host: str) -> Worker | None:
         return next((w for w in self._pool(host).workers if len(w.load) < self._settings.replicas_per_actor), None)
 
-    async def _wait_for_room(self, host: str) -> Worker:
+    async def _wait_for_room(self, host: str, task: TaskId) -> Worker:
         pool = self._pool(host)
-        waiting: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
-        pool.waiting.append(waiting)
+        mine = Waiting(task, asyncio.get_running_loop().create_future())
+        pool.waiting.append(mine)
         try:
-            while not waiting.done():
+            while not mine.served.done():
                 if not pool.workers or time.monotonic() - pool.came_back >= GROW_AFTER:
                     self._grow(host)
-                await asyncio.wait([waiting], timeout=GROW_AFTER)
-            return waiting.result()
+                await asyncio.wait([mine.served], timeout=GROW_AFTER)
+            return mine.served.result()
+        except asyncio.CancelledError:
+            if mine.served.done() and mine.served.exception() is None:
+                self._free(mine.served.result(), task)
+            raise
         finally:
-            if waiting in pool.waiting:
-                pool.waiting.remove(waiting)
+            if mine in pool.waiting:
+                pool.waiting.remove(mine)
 
     def _offer(self, worker: Worker) -> None:
-        """Room in this worker goes to who waits longest."""
+        """Room in this worker goes to who waits longest; it is taken at once, so that nobody gets it twice."""
         waiting = self._pool(worker.host).waiting
         while waiting and len(worker.load) < self._settings.replicas_per_actor:
             first = waiting.popleft()
-            if not first.done():
-                first.set_result(worker)
-                return
+            if not first.served.done():
+                worker.load.add(first.task)
+                first.served.set_result(worker)
+
+    def _free(self, worker: Worker, task: TaskId) -> None:
+        worker.load.discard(task)
+        self._offer(worker)
 
     def _pool(self, host: str) -> HostPool:
         return self._hosts.setdefault(host, HostPool())
@@ -141,7 +157,7 @@ class Pool:
             for task in list(worker.load):
                 self._leases.pop(task, None)
             _end(worker)
-        for waiting in pool.waiting if pool else ():
+        for _, waiting in pool.waiting if pool else ():
             if not waiting.done():
                 waiting.set_exception(ClusterUnavailable(f"{host} is not in the cluster at the moment"))
 
@@ -179,7 +195,7 @@ class Pool:
     def _fail_one(self, pool: HostPool, problem: ClusterUnavailable) -> None:
         """Whoever waits longest hears of it and tries again; nobody hangs."""
         while pool.waiting:
-            first = pool.waiting.popleft()
+            first = pool.waiting.popleft().served
             if not first.done():
                 first.set_exception(problem)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from runtimes.types import TaskId
+from tests.support.wait import async_wait_until
 from ucloud_ray.cluster import pool as pool_module
 from ucloud_ray.cluster.factories import ClusterSettings
 from ucloud_ray.cluster.pool import Pool, Worker
@@ -45,14 +47,20 @@ def actors(monkeypatch: pytest.MonkeyPatch) -> list[Actor]:
 
     monkeypatch.setattr(Pool, "_create", create)
     monkeypatch.setattr(pool_module, "_end", end)
+    monkeypatch.setattr("ray.cancel", lambda reference: None)  # the real one starts a Ray where there is none
     return made
 
 
-def new_pool() -> Pool:
+def new_pool(replicas_per_actor: int = 1) -> Pool:
     def no_driver(host: str, name: str) -> Any:
         raise AssertionError("no actor runs here")
 
-    return Pool(ClusterSettings("test", Path("/nowhere"), (), no_driver))
+    settings = ClusterSettings("test", Path("/nowhere"), (), no_driver, replicas_per_actor=replicas_per_actor)
+    return Pool(settings)
+
+
+def task(number: int) -> TaskId:
+    return TaskId(f"j-{number}-job-0", f"uid-{number}.1")
 
 
 async def test_an_actor_that_takes_too_long_is_ended_before_another_one_is_made(
@@ -77,3 +85,51 @@ async def test_an_actor_that_was_made_while_its_machine_was_away_serves_when_it_
     assert await pool.lease(HOST, TASK) is actor
     assert pool.sizes() == {HOST: (1, 1)}
     assert not actor.ended
+
+
+async def test_a_new_actor_serves_as_many_of_those_in_line_as_it_has_room_for(
+    actors: list[Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D5: else there is an actor for each of them, whatever `replicasPerActor` says."""
+    monkeypatch.setattr(pool_module, "GROW_AFTER", 0.001)
+    pool = new_pool(replicas_per_actor=3)
+    leases = [asyncio.create_task(pool.lease(HOST, task(number))) for number in range(5)]
+    await _until(lambda: len(actors) == 1)
+    actors[0].answer()
+    await asyncio.gather(*leases[:3])
+    assert not leases[3].done()
+    await _until(lambda: len(actors) == 2)
+    actors[1].answer()
+    served = await asyncio.gather(*leases)
+    assert [served.count(actor) for actor in actors] == [3, 2]
+    assert pool.sizes() == {HOST: (2, 5)}
+
+
+async def test_two_calls_about_one_task_get_one_actor_and_take_one_place(actors: list[Actor]) -> None:
+    pool = new_pool(replicas_per_actor=3)
+    both = asyncio.gather(*(pool.lease(HOST, TASK) for _ in range(2)))
+    await _until(lambda: len(actors) == 1)
+    actors[0].answer()
+    assert await both == [actors[0], actors[0]]
+    assert pool.sizes() == {HOST: (1, 1)}
+
+
+async def test_a_place_that_its_caller_does_not_take_any_more_goes_to_the_next(actors: list[Actor]) -> None:
+    pool = new_pool()
+    leaving, staying = (asyncio.create_task(pool.lease(HOST, task(number))) for number in range(2))
+    await _until(lambda: len(actors) == 1)
+    actors[0].answer()
+    for _ in range(100):  # until it was given and not taken
+        await asyncio.sleep(0)
+        if pool.sizes() == {HOST: (1, 1)}:
+            break
+    assert leaving.cancel()
+    assert await staying is actors[0]
+    assert pool.sizes() == {HOST: (1, 1)}
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async def observe() -> bool:
+        return condition()
+
+    await async_wait_until(observe, "the pool to get there", timeout=5)
