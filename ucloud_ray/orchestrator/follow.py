@@ -118,6 +118,8 @@ class _Stream:
         self._changes = changes
         self._send = send
         self._told = owner.output(record, wanted)
+        self._runs_again = False
+        """A further life has begun, and the output of the one before may have ended or still have to."""
         self._quiet_since = time.monotonic()
         self._untold: list[dict[str, Any]] = []
         """Messages from the final state on, held back while there may be output."""
@@ -129,12 +131,12 @@ class _Stream:
             while not self._is_over(output):
                 await asyncio.wait({change} | _pending(output), timeout=self._patience(output), return_when=_FIRST)
                 if change.done():
-                    began = await self._tell(change.result())
+                    await self._tell(change.result())
                     change = asyncio.create_task(self._changes.get())
-                    if began and output.done() and output.result() is End.ENDED:
-                        output = self._next_life()
                 elif output.done() and output.result() is End.LOST and not self._record.facts.is_final:
                     await self._final_or_lost(change)
+                if self._runs_again and output.done() and output.result() is End.ENDED:
+                    output = self._next_life()
         finally:
             change.cancel()
             output.cancel()
@@ -154,6 +156,7 @@ class _Stream:
     def _next_life(self) -> asyncio.Task[End]:
         if not self._told.complete:
             raise Lost  # everything would come again; whoever follows decides
+        self._runs_again = False
         return asyncio.create_task(self._output(), name=f"output-{self._record.id}")
 
     async def _final_or_lost(self, change: asyncio.Task[JobChanged | None]) -> None:
@@ -176,21 +179,21 @@ class _Stream:
             entry = {name: value for name, value in entry.items() if name != "offset"}
         await self._send({"updates": [], "log": [entry], "newStatus": None})
 
-    async def _tell(self, changed: JobChanged | None) -> bool:
-        """Whether the job has begun to run just now. Raises `NotFound` when it was deleted."""
+    async def _tell(self, changed: JobChanged | None) -> None:
+        """Raises `NotFound` when the job was deleted."""
         if changed is None:
             raise job_not_found(str(self._record.id))
         facts, before = changed.facts, self._record.facts
         if facts.update_count <= before.update_count:
-            return False  # it was in the first message
+            return  # it was in the first message
         self._record = replace(self._record, facts=facts)
+        self._runs_again |= facts.state == RUNNING != before.state and before.started_at is not None
         self._quiet_since = time.monotonic()
         payload = {"updates": list(changed.updates), "log": [], "newStatus": self._owner.status(self._record)}
         if facts.is_final:
             self._untold.append(payload)
         else:
             await self._send(payload)
-        return facts.state == RUNNING and before.state != RUNNING
 
 
 _FIRST = asyncio.FIRST_COMPLETED

@@ -422,3 +422,58 @@ async def test_a_user_who_leaves_ends_the_provider_stream(follow: Followed) -> N
         await frame(socket)
         await frame(socket)
     await asyncio.wait_for(left.wait(), 10)
+
+
+async def test_the_output_of_a_job_that_is_started_again_goes_on(follow: Followed) -> None:
+    """LC-26: the provider ends its stream with the first life; both orders of that end and the next beginning."""
+
+    async def script(socket: ServerConnection, request: dict[str, Any]) -> None:
+        number = len(follow.output.connections)
+        await send(socket, request, stdout=f"life {number}\n", offset=7 * number)
+        if number == 2:
+            await follow.output.go_on.wait()  # its end comes after the third life has begun
+        await ended(socket, request)
+
+    follow.output.script = script
+    job_id = await follow.setup.create(restartOnExit=True)
+    end = {"state": "SUCCESS", "allowRestart": True}
+    async with follow.following(job_id) as socket:
+        await frame(socket)
+        assert (await frame(socket))["payload"]["log"][0]["stdout"] == "life 1\n"
+        await async_wait_until(lambda: all_closed(follow.output), "the provider to have ended the stream")
+        for update in ({"state": "RUNNING"}, end, {"state": "RUNNING"}):
+            await follow.setup.update(job_id, **update)
+        told = [(await frame(socket))["payload"] for _ in range(4)]
+        assert [one["newStatus"]["state"] for one in told if one["newStatus"]] == ["RUNNING", "SUSPENDED", "RUNNING"]
+        assert [entry["stdout"] for one in told for entry in one["log"]] == ["life 2\n"]
+        for update in (end, {"state": "RUNNING"}):
+            await follow.setup.update(job_id, **update)
+        follow.output.go_on.set()
+        told = [(await frame(socket))["payload"] for _ in range(3)]
+        assert [entry["stdout"] for one in told for entry in one["log"]] == ["life 3\n"]
+        await follow.setup.update(job_id, state="SUCCESS")
+        assert [one["type"] for one in await rest(socket)] == ["message", "response"]
+    assert [request["payload"]["resume"] for request in follow.output.requests[1:]] == [
+        [{"rank": 0, "stream": "stdout", "offset": offset}] for offset in (7, 14)
+    ]
+
+
+async def test_whoever_follows_a_job_that_is_deleted_is_told(follow: Followed) -> None:
+    job_id = await follow.setup.create()
+    async with follow.following(job_id) as socket:
+        await frame(socket)
+        admin = follow.setup.user(admin=True)
+        deleted = await follow.setup.post("/api/jobs/delete", {"items": [{"id": job_id}]}, admin)
+        assert deleted.status_code == 200
+        (response,) = await rest(socket)
+    assert (response["type"], response["status"]) == ("response", 404)
+    assert (await follow.setup.get("/api/jobs/retrieve", id=job_id)).status_code == 404
+
+
+async def test_only_administrators_delete_and_all_or_none(follow: Followed) -> None:
+    job_id = await follow.setup.create()
+    assert (await follow.setup.post("/api/jobs/delete", {"items": [{"id": job_id}]})).status_code == 403
+    both = {"items": [{"id": job_id}, {"id": "999"}]}
+    assert (await follow.setup.post("/api/jobs/delete", both, follow.setup.user(admin=True))).status_code == 404
+    assert (await follow.setup.job(job_id))["status"]["state"] == "IN_QUEUE"
+    assert int(await follow.setup.create()) == int(job_id) + 1
