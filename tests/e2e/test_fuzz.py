@@ -53,6 +53,8 @@ FIELDS = (
     "category", "provider", "parameters", "resources", "replicas", "timeAllocation", "update", "state", "status",
     "newTimeAllocation", "timestamp", "added", "deleted", "entity", "type", "username", "permissions", "newTitle",
     "sessionType", "rank", "refreshToken", "flags", "next", "itemsPerPage", "appName", "appVersion", "path", "period",
+    "chargeId", "units", "periods", "owner", "projectId", "amount", "startDate", "endDate", "isDeltaCharge", "usage",
+    "categoryIdV2", "description", "scope", "everybody", "allowRestart",
 )  # fmt: skip
 """Names that mean something somewhere, so that requests get past the first look."""
 
@@ -95,6 +97,61 @@ def test_the_orchestrator_answers_random_requests_without_a_server_error(fuzzed:
         well_formed(fuzzed.http.request(method, path, content=content, params=query, headers=headers))
 
     ask()
+
+
+OWNER = {"type": "user", "username": "fuzzed"}
+CATEGORY = {"name": "example-compute", "provider": PROVIDER}
+MONEY = {
+    "/api/jobs/control/chargeCredits": {"id": "1", "chargeId": "c", "units": 1, "periods": 1, "description": "d"},
+    "/api/jobs/control/checkCredits": {"id": "1", "chargeId": "d", "units": 1, "periods": 1, "performedBy": "p"},
+    "/api/accounting/v2/reportUsage": {
+        "isDeltaCharge": False,
+        "owner": OWNER,
+        "categoryIdV2": CATEGORY,
+        "usage": 1,
+        "description": {"scope": "job-1", "description": None},
+    },
+    "/api/accounting/wallets/grant": {
+        "owner": OWNER,
+        "category": CATEGORY,
+        "amount": 1,
+        "startDate": 1,
+        "endDate": 9 * 10**12,
+    },
+}
+"""Requests that are right: what is wrong with a field of them is not hidden by all the others."""
+
+
+@pytest.mark.parametrize("path", MONEY)
+def test_right_requests_about_money_with_wrong_fields_are_answered_without_a_server_error(
+    fuzzed: Stack, path: str
+) -> None:
+    job_id = fuzzed.create(var="for the charges")
+    with httpx.Client(base_url=fuzzed.url, timeout=30.0) as http:
+        caller = fuzzed.token(admin=True) if path.endswith("grant") else tokens.provider_token(fuzzed.keys, PROVIDER)
+        http.headers["Authorization"] = f"Bearer {caller}"
+        good = MONEY[path] | ({"id": job_id} if "id" in MONEY[path] else {})
+        assert http.post(path, json={"items": [good]}).status_code in (200, 403)  # nobody has heard of the owner yet
+
+        @settings(max_examples=60, deadline=None, database=None, derandomize=True)
+        @given(st.lists(st.dictionaries(st.sampled_from([*good, "username", "scope"]), values, max_size=2), max_size=3))
+        def ask(changes: list[dict[str, Any]]) -> None:
+            items = [good, *(_changed(good, one) for one in changes)]
+            well_formed(http.post(path, content=json.dumps({"items": items}).encode()))
+
+        ask()
+
+
+def _changed(item: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes go wherever their names are, in the item or one below."""
+    changed = dict(item)
+    for name, value in changes.items():
+        if name in changed:
+            changed[name] = value
+        else:
+            inner = {key: {**part, name: value} for key, part in changed.items() if isinstance(part, dict)}
+            changed.update(inner)
+    return changed
 
 
 def well_formed(answer: httpx.Response) -> None:
