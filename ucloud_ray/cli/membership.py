@@ -2,10 +2,12 @@
 
     head listens ──▶ raylet started ──▶ it ends: started again after a pause that doubles
                           │
-                          └──▶ the head refuses connections: stopped at once, and started when it listens again
+                          ├──▶ the head refuses connections: stopped at once, and started when it listens again
+                          └──▶ the head was silent for long and listens again: started anew
 
 A raylet does not outlive its head, but takes more than a minute to notice that the head was started anew, and jobs of
-this machine would be given up meanwhile. A head that merely does not answer may be cut off: then the raylet decides.
+this machine would be given up meanwhile. Nor does it notice at once that a cut is over and that it was declared dead:
+its connections try again as long after a cut as it lasted. While the head is silent the raylet is left alone.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from ucloud_ray.cli.parts import Part
+from ucloud_ray.cli.ports import Answer
 
 LOOK_SECONDS = 0.5
 REFUSALS = 2
 """In a row, until the head counts as gone. A head that was started anew is not the one that was joined, and starting
 one takes longer than these looks: none is missed."""
+SILENCE_SECONDS = 10.0
+"""After so much of it the raylet may have been declared dead, which no raylet survives."""
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
 """Well below the grace for lost machines: a raylet that dies again and again must not cost jobs that live."""
@@ -33,8 +38,8 @@ HEALTHY_SECONDS = 60.0
 @dataclass(slots=True)
 class Membership:
     raylet: Part
-    refuses: Callable[[], bool]
-    """Whether nothing listens at the head's address: it says so, rather than not answering."""
+    knock: Callable[[], Answer]
+    """At the head's address."""
     say: Callable[[str], None]
     leave: threading.Event = field(default_factory=threading.Event)
     _pause: float = 0.0
@@ -55,7 +60,7 @@ class Membership:
 
     def _wait_for_head(self) -> None:
         told = False
-        while self.refuses() and not self.leave.is_set():
+        while self.knock() is Answer.REFUSES and not self.leave.is_set():
             if not told:
                 self.say("nothing listens at the head's address; waiting for it")
             told = True
@@ -68,22 +73,43 @@ class Membership:
         self.raylet.start()
         started = time.monotonic()
         reason = self._why_over()
-        self.raylet.stop()  # and whatever it left in its session
         if self.leave.is_set():
             return
+        self.raylet.sweep()  # asked to end it would wait for a head that does not know it any more
+        self.raylet.stop()
         lasted = time.monotonic() - started
         self._pause = FIRST_PAUSE_SECONDS if lasted > HEALTHY_SECONDS else self._longer_pause()
         self.say(f"{reason}; joining again in {self._pause:g} s (see {self.raylet.log_file})")
 
     def _why_over(self) -> str:
-        refusals = 0
+        head = _Head()
         while not self.leave.wait(LOOK_SECONDS):
             if (status := self.raylet.exit_status()) is not None:
                 return f"the raylet ended with {status}"
-            refusals = refusals + 1 if self.refuses() else 0
-            if refusals >= REFUSALS:
-                return "the head is gone"
+            if reason := head.why_leave(self.knock()):
+                return reason
         return "asked to leave"
 
     def _longer_pause(self) -> float:
         return min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), LONGEST_PAUSE_SECONDS)
+
+
+@dataclass(slots=True)
+class _Head:
+    """What was heard of the head since the raylet was started."""
+
+    refusals: int = 0
+    silent_since: float | None = None
+
+    def why_leave(self, answer: Answer) -> str:
+        """Empty as long as the raylet is of use."""
+        now = time.monotonic()
+        self.refusals = self.refusals + 1 if answer is Answer.REFUSES else 0
+        if self.refusals >= REFUSALS:
+            return "the head is gone"
+        if answer is Answer.SILENT:
+            self.silent_since = self.silent_since or now
+            return ""
+        silence = now - (self.silent_since or now)
+        self.silent_since = None
+        return f"the head answers again after {silence:.0f} s" if silence >= SILENCE_SECONDS else ""

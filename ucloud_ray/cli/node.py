@@ -69,7 +69,7 @@ def _keep_joined(settings: Settings, head: str, host: str, address: str, folder:
     raylet = parts.Part(spec, folder)
     output.say(f"joining {head} as {host} with {address} (log: {raylet.log_file})")
     head_host, _, port = head.rpartition(":")
-    Membership(raylet, lambda: ports.refuses(head_host, int(port)), output.say).run()
+    Membership(raylet, lambda: ports.knock(head_host, int(port)), output.say).run()
 
 
 def _settings(file: Path | None, data: Path) -> Settings:

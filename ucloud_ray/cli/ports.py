@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+from enum import Enum
 
 from ucloud_ray.cli.errors import CliError
 
@@ -28,15 +29,24 @@ def is_open(host: str, port: int, timeout: float = 0.5) -> bool:
         return False
 
 
-def refuses(host: str, port: int, timeout: float = 0.5) -> bool:
-    """Whether that machine says that nothing listens there; silence says nothing."""
+class Answer(Enum):
+    """What a machine says when its port is knocked at."""
+
+    LISTENS = "listens"
+    REFUSES = "refuses"
+    """It says that nothing listens there."""
+    SILENT = "silent"
+    """Which says nothing: it may be cut off, or we are."""
+
+
+def knock(host: str, port: int, timeout: float = 0.5) -> Answer:
     try:
         with socket.create_connection((host, port), timeout):
-            return False
+            return Answer.LISTENS
     except ConnectionRefusedError:
-        return True
+        return Answer.REFUSES
     except OSError:
-        return False
+        return Answer.SILENT
 
 
 def any_free(host: str, taken: set[int]) -> int:

@@ -14,6 +14,7 @@ from tests.support.wait import wait_until
 from ucloud_ray.cli import membership
 from ucloud_ray.cli.membership import Membership
 from ucloud_ray.cli.parts import Part, PartSpec, session_members
+from ucloud_ray.cli.ports import Answer
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +29,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 class Machine:
     def __init__(self, folder: Path, script: str = "exec sleep 60") -> None:
-        self.head_gone = False
+        self.head = Answer.LISTENS
         self.said: list[str] = []
         self.raylet = Part(PartSpec("raylet", ["/bin/sh", "-c", script], dict(os.environ), lambda: True, 5.0), folder)
         self.pids: list[int] = []
-        self.membership = Membership(self.raylet, lambda: self.head_gone, self.said.append)
+        self.membership = Membership(self.raylet, lambda: self.head, self.said.append)
 
     def look(self, until: int) -> bool:
         """Whether that many raylets were started by now."""
@@ -73,11 +74,11 @@ def test_a_head_that_is_gone_ends_the_raylet_until_it_is_back(tmp_path: Path) ->
 
     def story() -> None:
         wait_until(lambda: machine.look(1), "the raylet")
-        machine.head_gone = True
+        machine.head = Answer.REFUSES
         wait_until(lambda: not session_members(machine.pids[0]), "the raylet to be stopped")
         wait_until(lambda: any("waiting for it" in line for line in machine.said), "the wait to be said")
         assert not machine.look(2)
-        machine.head_gone = False
+        machine.head = Answer.LISTENS
         wait_until(lambda: machine.look(2), "another raylet")
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -90,12 +91,12 @@ def test_a_head_that_is_gone_ends_the_raylet_until_it_is_back(tmp_path: Path) ->
 
 def test_it_waits_for_a_head_that_is_not_there_yet(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    machine.head_gone = True
+    machine.head = Answer.REFUSES
 
     def story() -> None:
         wait_until(lambda: machine.said, "the wait to be said")
         assert machine.raylet.pid is None
-        machine.head_gone = False
+        machine.head = Answer.LISTENS
         wait_until(lambda: machine.look(1), "the raylet")
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -103,18 +104,48 @@ def test_it_waits_for_a_head_that_is_not_there_yet(tmp_path: Path) -> None:
     assert machine.said == ["nothing listens at the head's address; waiting for it"]
 
 
-def test_a_short_silence_of_the_head_changes_nothing(tmp_path: Path) -> None:
+def test_a_single_refusal_and_a_short_silence_change_nothing(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    silences = [False, True, False, True, False]
+    once, short = [Answer.LISTENS, Answer.REFUSES], [Answer.LISTENS, Answer.SILENT]
+    answers = [*once, *once, *short, Answer.LISTENS]
 
-    def refuses() -> bool:
-        if not silences:
+    def knock() -> Answer:
+        if not answers:
             machine.membership.leave.set()
-        return bool(silences) and silences.pop(0)
+        return answers.pop(0) if answers else Answer.LISTENS
 
-    machine.membership.refuses = refuses
+    machine.membership.knock = knock
     machine.membership.run()
     assert machine.said == []
+
+
+def test_a_raylet_is_left_alone_during_a_silence_and_started_anew_after_a_long_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D4, D7: it was declared dead, and would take as long again to notice it."""
+    monkeypatch.setattr(membership, "SILENCE_SECONDS", 0.1)
+    machine = Machine(tmp_path)
+    silent = threading.Event()
+
+    def knock() -> Answer:
+        if machine.head is Answer.SILENT:
+            silent.set()
+        return machine.head
+
+    def story() -> None:
+        wait_until(lambda: machine.look(1), "the raylet")
+        machine.head = Answer.SILENT
+        silent.wait()
+        assert not threading.Event().wait(0.3)
+        assert session_members(machine.pids[0]), "it may still serve those on its side of the cut"
+        assert not machine.look(2)
+        machine.head = Answer.LISTENS
+        wait_until(lambda: machine.look(2), "another raylet")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    machine.membership.knock = knock
+    run(machine, threading.Thread(target=story))
+    assert [line.split(";")[0] for line in machine.said] == ["the head answers again after 0 s"]
 
 
 def test_the_pause_grows_while_it_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
