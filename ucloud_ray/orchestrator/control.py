@@ -14,7 +14,7 @@ from ucloud_ray.orchestrator import grant_rows, job_rows
 from ucloud_ray.orchestrator.errors import BadRequest, NotFound
 from ucloud_ray.orchestrator.hub import Hub, JobChanged
 from ucloud_ray.orchestrator.items import ExistenceItem
-from ucloud_ray.orchestrator.job_query import Filters, Flags, Page
+from ucloud_ray.orchestrator.job_query import LARGEST_PAGE, Filters, Flags, Page
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.job_record import JobRecord, parse_id
 from ucloud_ray.orchestrator.update_rules import Applied, RestartPace, apply_updates
@@ -75,6 +75,9 @@ class Control:
         return self._reading.for_provider(record, shown, updates, grants)
 
     async def browse(self, provider: str, flags: Flags, filters: Filters, page: Page) -> dict[str, Any]:
+        """Newest first. Who asks for ids of its own gets up to 1,000 at once (control-api 5.2)."""
+        if filters.provider_ids is not None:
+            page = replace(page, size=LARGEST_PAGE)
         return await self._reading.browse_provider(provider, flags, filters, page)
 
     async def exist(self, provider: str, items: Sequence[ExistenceItem]) -> list[bool]:

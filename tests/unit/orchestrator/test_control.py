@@ -141,22 +141,41 @@ async def test_the_provider_pages_through_its_jobs_by_state(setup: Setup) -> Non
     assert found == [jobs[4], jobs[3], jobs[1], jobs[0]]
 
 
-async def test_charges_are_recorded_once(setup: Setup) -> None:
-    job_id = await setup.create()
-    body = example("control-charge-credits-ok.request")
-    for item in body["items"]:
-        item["id"] = job_id
-    nothing: dict[str, Any] = {"insufficientFunds": [], "duplicateCharges": []}
-    check = await setup.post("/api/jobs/control/checkCredits", body, setup.as_provider())
-    first = await setup.post("/api/jobs/control/chargeCredits", body, setup.as_provider())
-    again = await setup.post("/api/jobs/control/chargeCredits", body, setup.as_provider())
-    assert (check.json(), first.json()) == (nothing, nothing)
-    assert again.json() == nothing | {"duplicateCharges": [{"id": job_id}, {"id": job_id}]}
+async def test_pages_stay_right_while_jobs_are_added_change_and_go(setup: Setup) -> None:
+    """Control-api 5.2, as a provider reconciles: what was there all the time comes once, what left is not shown."""
+    jobs = [await setup.create() for _ in range(7)]
+
+    async def page(after: str | None) -> tuple[list[str], str | None]:
+        query = {"filterState": "IN_QUEUE", "itemsPerPage": 2, **({"next": after} if after else {})}
+        found = (await setup.get("/api/jobs/control/browse", setup.as_provider(), **query)).json()
+        return [job["id"] for job in found["items"]], found["next"]
+
+    first, after = await page(None)
+    await setup.create()
+    await setup.update(jobs[0], state="SUCCESS")
+    second, after = await page(after)
+    await setup.update(jobs[5], state="RUNNING")
+    await setup.post("/api/jobs/delete", {"items": [{"id": jobs[1]}]}, setup.user(admin=True))
+    third, after = await page(after)
+    assert (first, second, third) == ([jobs[6], jobs[5]], [jobs[4], jobs[3]], [jobs[2]])
+    assert after is None
 
 
-async def test_charging_an_unknown_job_is_refused(setup: Setup) -> None:
-    body = {"items": [{"id": "77", "chargeId": "x", "units": 1}]}
-    assert (await setup.post("/api/jobs/control/chargeCredits", body, setup.as_provider())).status_code == 404
+async def test_the_provider_finds_jobs_by_ids_of_either_side(setup: Setup) -> None:
+    """Up to 1,000 at once, whatever the page size; unknown ones are left out."""
+    for number in range(3):
+        setup.provider.answer("jobs", {"responses": [{"id": f"theirs-{number}"}]})
+    jobs = [await setup.create() for _ in range(3)]
+
+    async def ids(**query: Any) -> list[str]:
+        page = (await setup.get("/api/jobs/control/browse", setup.as_provider(), **query)).json()
+        return [job["id"] for job in page["items"]]
+
+    theirs = ",".join([*(f"theirs-{number}" for number in range(3)), *(f"unknown-{number}" for number in range(900))])
+    assert await ids(filterProviderIds=theirs, itemsPerPage=1) == jobs[::-1]
+    assert await ids(filterIds=f"{jobs[0]},{jobs[2]},999999,x") == [jobs[2], jobs[0]]
+    assert await ids(filterIds="x") == []
+    assert await ids(filterIds=jobs[0], filterState="RUNNING") == []
 
 
 async def test_existence_is_answered_by_position(setup: Setup) -> None:
