@@ -20,6 +20,7 @@ FOLLOW = "Following the progress of a Job"
 CONNECT = "Connecting two Jobs together"
 EXTEND = "Extending a Job and terminating it early"
 LOSE_ACCESS = "Losing access to resources"
+NO_CREDITS = "Running out of compute credits"
 
 
 @dataclass(frozen=True)
