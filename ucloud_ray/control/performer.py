@@ -256,11 +256,10 @@ class Performer:
         work.add_done_callback(self._collecting.discard)
 
     async def _collect(self, job: Job, tasks: list[tuple[str, TaskId]], given: list[Address]) -> None:
-        for task in tasks:
-            gone = False
-            while not gone:
-                await asyncio.sleep(self._patience.retry_most)
-                gone = await self._destroy(job, *task)
+        while tasks:
+            await asyncio.sleep(self._patience.retry_most)
+            gone = await asyncio.gather(*(self._destroy(job, *task) for task in tasks))
+            tasks = [task for task, is_gone in zip(tasks, gone, strict=True) if not is_gone]
         self._scheduler.addresses.free(given)
 
     # ---------------------------------------------------------------------------------------------- persistence
