@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from tests.support.wait import async_wait_until
 from tests.unit.control.rig import Rig, job, ref
 from ucloud_ray.domain import texts
 from ucloud_ray.domain.job import JobState
@@ -82,6 +83,25 @@ async def test_the_grace_of_a_lost_machine_is_waited_for_once(rig: Rig) -> None:
         call[0] for call in life.cluster.calls[: [call[0] for call in life.cluster.calls].index("release")]
     ]
     assert before_the_end.count("destroy") == 1, "it is tried again later, for when the machine returns"
+
+
+async def test_what_a_machine_that_returns_still_runs_is_taken_away_at_the_same_time(rig: Rig) -> None:
+    """ENV-59: one task that is hard to end does not keep the others, which may be hundreds."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", replicas=4)])
+    await rig.until_state("41", JobState.RUNNING)
+    rig.machines.lose("node-a")
+    await rig.until_state("41", JobState.FAILURE)
+    life.cluster.hold("destroy")
+    before = len(life.cluster.called("destroy"))
+    rig.machines.bring_back("node-a")
+    await rig.until(lambda: len(life.cluster.called("destroy")) >= before + 4, "every task to be asked to go")
+    life.cluster.let_go("destroy")
+
+    async def nothing_is_left() -> bool:
+        return await rig.machines.tasks() == []
+
+    await async_wait_until(nothing_is_left, "every task to be gone")
 
 
 async def test_a_runtime_that_does_not_answer_keeps_the_state(rig: Rig) -> None:
