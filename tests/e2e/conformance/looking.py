@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,4 +59,14 @@ def processes_of(job_id: str) -> list[int]:
                 continue
             if mark in variables:
                 found.append(int(entry.name))
+    return found
+
+
+def processes_in(stack: Stack, job_id: str) -> list[int]:
+    """Those that run in a folder of this installation: another one's job of the same id is not meant."""
+    found = []
+    for pid in processes_of(job_id):
+        with suppress(OSError):
+            if os.readlink(f"/proc/{pid}/cwd").startswith(str(stack.data)):
+                found.append(pid)
     return found
