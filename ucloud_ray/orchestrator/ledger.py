@@ -77,7 +77,8 @@ class Ledger:
         if self._initial_grant <= 0:
             return None
         wallet = wallet_rows.add_wallet(self._connection, owner, *category, self._now)
-        wallet_rows.add_allocation(self._connection, wallet, self._initial_grant, self._now, None, None)
+        # Since ever: a machine whose clock is set back must not take it away again.
+        wallet_rows.add_allocation(self._connection, wallet, self._initial_grant, 0, None, None)
         self._granted.add(wallet.id)
         return wallet
 
