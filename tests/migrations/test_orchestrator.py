@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 
 from tests.support.postgres import Server
-from tests.unit.orchestrator.conftest import running
+from tests.unit.orchestrator.conftest import example, running
 from tests.unit.orchestrator.fake_provider import FakeProvider
 from ucloud_ray.db.engines import writer_engine
 from ucloud_ray.db.migrate import Schema
 from ucloud_ray.db.urls import parse_url
 from ucloud_ray.orchestrator.orchestrator import MIGRATIONS
-from ucloud_ray.orchestrator.settings import OrchestratorSettings
+from ucloud_ray.orchestrator.settings import EXAMPLE_PRODUCT, OrchestratorSettings
 from ucloud_ray.orchestrator.tables import metadata
 
 SCHEMA = Schema(MIGRATIONS)
@@ -48,6 +49,16 @@ async def test_a_job_lives_and_ends_on_either_database(empty_url: str, tmp_path:
     async with running(settings, provider) as setup:
         job_id = await setup.create(name="My job")
         await setup.update(job_id, state="RUNNING", resourceList=[{"type": "network", "id": "7"}])
+        charges = {"items": [{"id": job_id, "chargeId": "a", "units": 2}]}
+        for expected in ([], [{"id": job_id}]):
+            charged = await setup.post("/api/jobs/control/chargeCredits", charges, setup.as_provider())
+            assert charged.json() == {"insufficientFunds": [], "duplicateCharges": expected}
+        for used, owed in ((70, 70), (50, 50)):
+            report = {**example("derived-report-usage.request")["items"][0], "usage": used}
+            told = await setup.post("/api/accounting/v2/reportUsage", {"items": [report]}, setup.as_provider())
+            assert told.json() == {"responses": [True]}
+            (wallet,) = (await setup.get("/api/accounting/v2/browseWallets")).json()["items"]
+            assert wallet["totalUsage"] == 2 * EXAMPLE_PRODUCT.price + owed
         provider.answer("jobs", {"why": "no"}, status=400)
         refused = await setup.post("/api/jobs", {"items": [{**(await setup.job(job_id))["specification"]}]})
         assert refused.status_code == 400
@@ -58,3 +69,24 @@ async def test_a_job_lives_and_ends_on_either_database(empty_url: str, tmp_path:
         assert [job["id"] for job in found] == [job_id]
         assert found[0]["specification"]["resources"] == [{"type": "network", "id": "7"}]
         assert [update["state"] for update in found[0]["updates"]] == ["RUNNING"]
+
+
+def test_jobs_that_live_through_the_migration_keep_their_wish_to_be_started_again(empty_url: str) -> None:
+    """0002: it was in their specification only."""
+    wishes = {1: ("RUNNING", "true"), 2: ("RUNNING", "null"), 3: ("SUCCESS", "true")}
+    columns = (
+        "id, created_at, created_by, accepted, provider, product_id, product_category, application_name, "
+        "application_version, specification, state, updated_at, update_count, allow_restart"
+    )
+    engine = writer_engine(parse_url(empty_url))
+    with engine.begin() as connection:
+        SCHEMA.upgrade(connection, "0001")
+        for number, (state, wish) in wishes.items():
+            values = f"{number}, 1, 'u', true, 'p', 'i', 'c', 'a', '1', :specification, '{state}', 1, 0, false"
+            specification = f'{{"restartOnExit": {wish}}}'.encode()
+            insert = text(f"INSERT INTO orchestrator_jobs ({columns}) VALUES ({values})")
+            connection.execute(insert, {"specification": specification})
+        SCHEMA.upgrade(connection, "head")
+        found = connection.execute(text("SELECT id FROM orchestrator_jobs WHERE restart_on_exit")).scalars().all()
+    engine.dispose()
+    assert found == [1]

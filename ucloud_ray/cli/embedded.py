@@ -25,6 +25,8 @@ from ucloud_ray.cli.settings_of import read_settings
 from ucloud_ray.settings import Settings
 
 HOST = "127.0.0.1"
+RESPONSE_SECONDS = 3.0
+"""A part that is busy may take so long; the other parts are not looked after meanwhile."""
 EFFECTIVE_FILE = "ucloud-ray.effective.yaml"
 
 
@@ -71,7 +73,8 @@ def _mind(plan: Plan) -> None:
         if ready and sys.stderr.isatty():
             output.say(f"ready: {plan.orchestrator_url} (logs in {logs_dir}; Ctrl-C stops it, jobs go on)")
 
-    minder.Minder(all_parts, changed, output.say, giving_up).run()
+    hung_after = plan.settings.policy.watchdog_seconds
+    minder.Minder(all_parts, changed, output.say, giving_up, hung_after=hung_after).run()
 
 
 def _state(plan: Plan, all_parts: list[parts.Part], ready: bool) -> state_file.UpState:
@@ -158,10 +161,15 @@ def _specs(plan: Plan) -> list[parts.PartSpec]:
         [*python_command(), "provider", *serve],
         environment,
         lambda: _answers(condition),
+        responds=lambda: _answers(condition, RESPONSE_SECONDS),
         needs="ray",  # a connection to Ray does not survive the end of its cluster
     )
     orchestrator = parts.PartSpec(
-        "orchestrator", [*python_command(), "orchestrator", *serve], environment, _sells_something(plan)
+        "orchestrator",
+        [*python_command(), "orchestrator", *serve],
+        environment,
+        _sells_something(plan),
+        responds=lambda: _answers(f"{plan.orchestrator_url}/api/status", RESPONSE_SECONDS),
     )
     return [*_ray(plan, environment), provider, orchestrator]
 
@@ -189,9 +197,9 @@ def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
     return [parts.PartSpec("ray", command, at_once, lambda: ports.is_open(address, port), stop_seconds=20.0)]
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, seconds: float = 1.0) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1.0) as answer:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
@@ -205,7 +213,7 @@ def _sells_something(plan: Plan) -> Callable[[], bool]:
         from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
 
         try:
-            token = access_token(plan.data, DEFAULT_USER)
+            token = access_token(plan.data, DEFAULT_USER, admin=True)  # users see what they were granted
             with connect(plan.orchestrator_url, token, None, plan.data) as api:
                 return bool(api.supported_products())
         except CliError:

@@ -76,7 +76,7 @@ class Orchestrator:
         domain = settings.provider_domain
         self.support = SupportLoop(provider, self.products, settings, now)
         feed, books = WalletFeed(), lambda connection: Ledger(connection, settings.options.initial_grant, now())
-        self.wallets = Wallets(database, self.products, books, feed, now)
+        self.wallets = Wallets(database, self.products, books, settings.options.initial_grant, feed, now)
         self.charging = Charging(database, self.products, books, feed, now)
         self.notices = Notices(database, self.products, feed, self.gate, now)
         self.drives = SharedDrives(database, settings.drives, provider, now)

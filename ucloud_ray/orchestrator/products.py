@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,10 +140,11 @@ class ProductBook:
                 fresh[key] = Support(flags, orjson.Fragment(orjson.dumps(resolved)))
         self._support = fresh
 
-    def by_provider(self) -> dict[str, list[orjson.Fragment]]:
+    def by_provider(self, usable: Callable[[ProductKey], bool] = lambda _: True) -> dict[str, list[orjson.Fragment]]:
         answer: dict[str, list[orjson.Fragment]] = {}
         for key, support in self._support.items():
-            answer.setdefault(key[2], []).append(support.resolved)
+            if usable(key):
+                answer.setdefault(key[2], []).append(support.resolved)
         return answer
 
 

@@ -13,11 +13,11 @@ Never started again: a job whose wallet is empty, one that the provider refuses,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import orjson
 
@@ -25,7 +25,7 @@ from ucloud_ray.db import Database
 from ucloud_ray.db.errors import StoreError
 from ucloud_ray.orchestrator import job_rows, wallet_rows
 from ucloud_ray.orchestrator.control import Control
-from ucloud_ray.orchestrator.errors import ApiError, ProviderRefused
+from ucloud_ray.orchestrator.errors import ApiError, NotFound, ProviderRefused
 from ucloud_ray.orchestrator.job_record import JobRecord
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import AGAIN, ProviderClient
@@ -40,12 +40,21 @@ CONFIRM_MILLIS = 120_000
 minute."""
 AT_ONCE = 16
 LONGEST_SLEEP_SECONDS = 30.0
+AFTER_TROUBLE_SECONDS = 5.0
 
 CANCELLED = "Your job has been cancelled!"
 NO_CREDITS = "Your job has been terminated (No more credits)"
 _PASSING = AGAIN | {401, 408, 429}
 """Refusals that say nothing about the job."""
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    """One lock per job while somebody holds or awaits it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
 
 
 class Restarts:
@@ -64,7 +73,7 @@ class Restarts:
         self._provider = provider
         self._view = view
         self._now = now
-        self._locks: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._held: dict[int, _Held] = {}
 
     async def run(self) -> None:
         """For ever."""
@@ -74,12 +83,13 @@ class Restarts:
                 pause = await self._round()
             except StoreError as error:
                 _log.warning("jobs that wait for a restart cannot be looked at now: %s", error)
-                pause = LONGEST_SLEEP_SECONDS
-            try:
+                pause = AFTER_TROUBLE_SECONDS
+            except Exception:  # a fault of ours: the next round must not be lost with this one
+                _log.exception("jobs that wait for a restart could not be started")
+                pause = AFTER_TROUBLE_SECONDS
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._control.restart_waits.wait()
-            except TimeoutError:
-                pass
 
     async def cancel(self, record: JobRecord, username: str) -> bool:
         """The user wants no further life. False when the job does not wait for one. Raises `ApiError`; then it waits
@@ -139,7 +149,8 @@ class Restarts:
     async def _end(self, record: JobRecord, state: str, status: str) -> None:
         # Unless the provider has told something else meanwhile.
         update = JobUpdate(state=state, status=status, expected_state=SUSPENDED, allow_restart=False)
-        await self._control.update(record.provider, [JobUpdateItem(id=str(record.id), update=update)])
+        with contextlib.suppress(NotFound):  # deleted meanwhile
+            await self._control.update(record.provider, [JobUpdateItem(id=str(record.id), update=update)])
 
     async def _note(self, job_id: int, pause: int) -> bool:
         """The order is out; look again after the pause. False when the job does not wait any more."""
@@ -159,13 +170,15 @@ class Restarts:
 
     @asynccontextmanager
     async def _hold(self, job_id: int) -> AsyncIterator[None]:
-        lock = self._locks[job_id]
+        held = self._held.setdefault(job_id, _Held())
+        held.users += 1
         try:
-            async with lock:
+            async with held.lock:
                 yield
         finally:
-            if not lock.locked() and self._locks.get(job_id) is lock:
-                del self._locks[job_id]
+            held.users -= 1
+            if held.users == 0:
+                del self._held[job_id]
 
 
 def as_created(record: JobRecord) -> JobRecord:

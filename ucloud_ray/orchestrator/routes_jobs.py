@@ -81,9 +81,9 @@ async def usage(request: Request, job_id: str) -> Response:
 
 @router.get("/retrieveProducts")
 async def retrieve_products(request: Request) -> Response:
-    orchestrator, _ = _caller(request)
+    orchestrator, user = _caller(request)
     wanted = [name for name in request.query_params.get("providers", "").split(",") if name]
-    found = orchestrator.products.by_provider()
+    found = orchestrator.products.by_provider(await orchestrator.wallets.usable(user))
     return answer({"productsByProvider": {name: found[name] for name in found if not wanted or name in wanted}})
 
 

@@ -21,7 +21,7 @@ from ucloud_ray.orchestrator.errors import BadRequest, Forbidden
 from ucloud_ray.orchestrator.items import GrantItem
 from ucloud_ray.orchestrator.job_query import parse_flag, parse_offset, parse_page_size
 from ucloud_ray.orchestrator.ledger import Books
-from ucloud_ray.orchestrator.products import Category, ProductBook
+from ucloud_ray.orchestrator.products import Category, ProductBook, ProductKey
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.wallet_feed import WalletFeed
 from ucloud_ray.orchestrator.wallet_rows import PROJECT, USER, Owner, Wallet
@@ -36,11 +36,18 @@ Shown = Callable[[Wallet, Category], dict[str, Any]]
 
 class Wallets:
     def __init__(
-        self, database: Database, products: ProductBook, ledgers: Books, feed: WalletFeed, now: Callable[[], int]
+        self,
+        database: Database,
+        products: ProductBook,
+        ledgers: Books,
+        initial_grant: int,
+        feed: WalletFeed,
+        now: Callable[[], int],
     ) -> None:
         self._database = database
         self._products = products
         self._ledgers = ledgers
+        self._initial_grant = initial_grant
         self._feed = feed
         self._now = now
 
@@ -52,6 +59,16 @@ class Wallets:
         """The same as the current Core shows it."""
         now = self._now()
         return await self._browse(user, query, lambda wallet, category: wallet_view.current(wallet, category, now))
+
+    async def usable(self, user: User) -> Callable[[ProductKey], bool]:
+        """Which products somebody may use: those that are free, and those that they were granted something for (mission
+        document, retrieveProducts). Administrators see all."""
+        if user.is_admin or self._initial_grant > 0:
+            return lambda _: True
+        owner = Owner(USER, user.name)
+        wallets = await self._database.read(lambda connection: wallet_rows.of_owner(connection, owner))
+        owned = {(one.provider, one.category) for one in wallets}
+        return lambda product: not self._products.costs(product) or (product[2], product[1]) in owned
 
     async def grant(self, admin: User, items: Sequence[GrantItem]) -> list[dict[str, Any]]:
         """All or none; the ids of the new allocations. Raises `BadRequest`."""
@@ -88,6 +105,8 @@ class Wallets:
                 seen = now
             except StoreError as error:
                 _log.warning("wallets cannot be looked at now: %s", error)
+            except Exception:  # a fault of ours: the next look must not be lost with this one
+                _log.exception("wallets could not be looked at")
             await asyncio.sleep(WATCH_SECONDS)
 
     async def _turn(self, after: int, now: int) -> None:

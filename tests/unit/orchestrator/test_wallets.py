@@ -377,6 +377,18 @@ async def test_a_machine_without_money_is_not_resumed(poor: Setup) -> None:
     assert (await poor.post("/api/jobs/unsuspend", {"items": [{"id": job}]})).status_code == 200
 
 
+async def test_users_see_the_products_that_they_were_granted_something_for(poor: Setup) -> None:
+    """Mission document, retrieveProducts. An empty wallet is one; administrators see all."""
+
+    async def seen(**who: Any) -> list[str]:
+        return list((await poor.get("/api/jobs/retrieveProducts", poor.user(**who))).json()["productsByProvider"])
+
+    assert (await seen(), await seen(admin=True)) == ([], ["example"])
+    await grant(poor, 1)
+    await report(poor, usage(5))
+    assert (await seen(), await seen(name="stranger")) == (["example"], [])
+
+
 async def test_nobody_pays_for_somebody_else(poor: Setup) -> None:
     await grant(poor, 10)
     answer = await poor.post("/api/jobs", batch(), poor.user("stranger"))
