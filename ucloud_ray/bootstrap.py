@@ -27,7 +27,7 @@ from runtimes.driver import Driver
 from runtimes.network.names import Names
 from runtimes.network.node_network import NodeNetwork
 from runtimes.settings import DockerSettings, NativeSettings, RegistryLogin, RuntimeSettings, ScriptedSettings
-from ucloud_ray import __version__, garbage, telemetry
+from ucloud_ray import __version__, garbage, telemetry, watchdog
 from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.clock import Anchor, SystemClock
 from ucloud_ray.control.drives import JOB_UID, Drives
@@ -57,6 +57,8 @@ LOOK_SECONDS = 2.0
 """Between two looks at the supervisor; a user who starts everything waits for the first bad news."""
 WATCH_SECONDS = 5.0
 LOST_AFTER_SECONDS = 15.0
+WATCHDOG_HEADSTART = 5.0
+"""A supervisor whose loop hangs ends itself first, and tells where it hung."""
 
 
 # ---------------------------------------------------------------------------------------------------- provider
@@ -85,7 +87,9 @@ async def _provider(settings: Settings) -> None:
     app = create_app(service, RelayFollower(service), RelayParts(service), settings, verifier)
     operator.install(app, service, operator.operator_token(settings.data_dir))
     server = _server(app, settings.provider.listen)
-    watching = asyncio.create_task(_watch_cluster(actor, server), name="watch the cluster")
+    hung_after = settings.policy.watchdog_seconds
+    watching = asyncio.create_task(_watch_cluster(actor, server, hung_after), name="watch the cluster")
+    watchdog.guard(hung_after)
     await server.serve()
     if not watching.done():  # it was told to leave
         watching.cancel()
@@ -97,25 +101,28 @@ async def _provider(settings: Settings) -> None:
         os._exit(LOST_RAY_STATUS)  # Ray's own threads may hang in a call to a cluster that is gone
 
 
-async def _watch_cluster(actor: Any, server: uvicorn.Server) -> str:
+async def _watch_cluster(actor: Any, server: uvicorn.Server, hung_after: float) -> str:
     """Why the supervisor cannot start, or nothing when the cluster is lost; the server is told to leave then. Endless
     while all is well.
 
-    A connection to Ray does not survive the end of its cluster: leave, and be started again.
+    A connection to Ray does not survive the end of its cluster: leave, and be started again. A supervisor that is
+    silent for so long that its own watchdog must have stopped, too, is replaced (REC-6), once until it answers again.
     """
     from ucloud_ray.cluster import calls, connect
     from ucloud_ray.control.ports import ClusterUnavailable
 
     loop = asyncio.get_running_loop()
-    answered = loop.time()
+    answered, replaced = loop.time(), False
     # A supervisor that is slow is waited for: starting anew would only add to what keeps it busy.
     while loop.time() - answered < LOST_AFTER_SECONDS or await connect.exists(actor):
         await asyncio.sleep(LOOK_SECONDS)
         try:
             _, problem, _ = await calls.answer(actor.about.remote(), timeout=WATCH_SECONDS, what="the supervisor")
-            answered = loop.time()
+            answered, replaced = loop.time(), False
         except ClusterUnavailable as unavailable:
             log.warning("the supervisor does not answer", problem=str(unavailable))
+            if not replaced and loop.time() - answered >= hung_after + WATCHDOG_HEADSTART:
+                replaced = await connect.replace(actor)
             continue
         if problem:
             server.should_exit = True
@@ -139,6 +146,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     telemetry.configure_logging("supervisor")
     garbage.collect_less_often()
     clock = SystemClock()
+    watchdog.guard(settings.policy.watchdog_seconds)
     store = await open_store(settings.store_url, clock, patience=20.0)
     clock.count_from(await store.anchor(Anchor.now()))
     core = CoreClient(settings.core)
@@ -336,6 +344,7 @@ async def _orchestrator(settings: Settings) -> None:
 # ------------------------------------------------------------------------------------------------------- common
 
 
+    watchdog.guard(settings.policy.watchdog_seconds)
 def _absolute(settings: Settings) -> Settings:
     """Actors run in other working directories."""
     node_dir = settings.node_dir and settings.node_dir.absolute()

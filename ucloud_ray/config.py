@@ -125,6 +125,9 @@ def _check(settings: Settings) -> None:
     _check_nodes(settings)
     _check_orchestrator(settings.orchestrator)
     if settings.policy.reconcile_minutes < 1:
+    _check_accounting(settings.policy)
+    if settings.policy.watchdog_seconds < 1:
+        raise ConfigError(f"'policy.watchdogSeconds' must be 1 or more, not {settings.policy.watchdog_seconds:g}")
         raise ConfigError(f"'policy.reconcileMinutes' must be 1 or more, not {settings.policy.reconcile_minutes:g}")
     config_registries.check(settings.registries)
 

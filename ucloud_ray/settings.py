@@ -237,6 +237,8 @@ class OrchestratorOptions:
     restart_pause_seconds: float = 2.0
     """Before a job with `restartOnExit` is started again (LC-25); doubled with every end that comes soon."""
     restart_pause_max_seconds: float = 300.0
+    watchdog_seconds: float = 60.0
+    """A supervisor, front end or orchestrator that makes no progress for so long is started again (REC-6)."""
     restart_calm_seconds: float = 600.0
     """A job that ran for so long has not ended soon: its pause is the shortest again."""
 

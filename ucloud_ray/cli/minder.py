@@ -1,6 +1,6 @@
 """Keeps the parts of `up` running: starts them in order, restarts what dies, stops them in reverse order.
 
-                    all answer                      a part ends
+                    all answer                      a part ends, or hangs and is killed (REC-6)
     STARTING ─────────────────────▶ MINDING ──────────────────────▶ its restart, after a pause that doubles
         │ a part ends three times,     │ SIGTERM, SIGINT
         │ or nothing answers in time   ▼
@@ -32,6 +32,8 @@ FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 REFUSAL = "error: "
 """How a part that knows why it cannot start begins its last line."""
+ASK_SECONDS = 10.0
+"""Between two looks at whether a part that runs still responds."""
 HEALTHY_SECONDS = 60.0
 """A part that ran so long starts again at once, with the first pause."""
 
@@ -66,6 +68,9 @@ class _Minded:
     pause: float = field(default_factory=lambda: FIRST_PAUSE_SECONDS)
     start_again_at: float | None = None
     """Monotonic time of the restart while the part is down."""
+    ask_at: float = 0.0
+    """Monotonic time of the next look at whether it responds."""
+    silent_since: float | None = None
 
 
 @dataclass(slots=True)
@@ -77,6 +82,8 @@ class Minder:
     giving_up: Callable[[str], None] = lambda reason: None
     """Called with the reason before everything is stopped, which may take longer than someone wants to wait for it."""
     leave: threading.Event = field(default_factory=threading.Event)
+    hung_after: float = 60.0
+    """Seconds without a response after which a part that runs is killed."""
     _minded: list[_Minded] = field(default_factory=list)
     _ready: bool = False
 
@@ -92,6 +99,7 @@ class Minder:
             self.changed(True)
             while not self.leave.wait(LOOK_SECONDS):
                 self._look_after_all()
+                self._end_what_hangs()
         except PartFailed as error:
             self.giving_up(str(error))
             raise
@@ -124,6 +132,7 @@ class Minder:
     def _start(self, minded: _Minded) -> None:
         minded.part.start()
         minded.started, minded.start_again_at = time.monotonic(), None
+        minded.ask_at, minded.silent_since = minded.started + ASK_SECONDS, None
         minded.starts += 1
         self.changed(self._ready)
 
@@ -155,6 +164,24 @@ class Minder:
     def _has_what_it_needs(self, minded: _Minded) -> bool:
         needed = (other for other in self._minded if other.part.spec.name == minded.part.spec.needs)
         return all(other.start_again_at is None and other.part.spec.answers() for other in needed)
+
+    def _end_what_hangs(self) -> None:
+        now = time.monotonic()
+        for minded in self._minded:
+            responds = minded.part.spec.responds
+            if responds is not None and minded.start_again_at is None and now >= minded.ask_at:
+                minded.ask_at = now + min(ASK_SECONDS, self.hung_after / 3)
+                self._has_responded(minded, now, responds())
+
+    def _has_responded(self, minded: _Minded, now: float, responded: bool) -> None:
+        if responded:
+            minded.silent_since = None
+        elif minded.silent_since is None:
+            minded.silent_since = now
+        elif now - minded.silent_since >= self.hung_after:
+            self.say(f"{minded.part.spec.name} hangs; it is killed (see {minded.part.log_file})")
+            minded.part.kill()
+            minded.silent_since = None
 
     # -- stopping
 

@@ -28,6 +28,9 @@ class PartSpec:
     """Whether the part is of use now. Called every few hundred milliseconds until it is; must not block for long."""
     stop_seconds: float = 15.0
     """Between SIGTERM and SIGKILL."""
+    responds: Callable[[], bool] | None = None
+    """Whether it answers anything at all, once it has been of use; must not block for more than seconds. None: a part
+    that runs is taken for alive."""
     needs: str | None = None
     """Name of a part without which this one is of no use: it is started again after that one answers again."""
 
@@ -75,6 +78,11 @@ class Part:
                 self._process.kill()
                 self._process.wait()
         self.sweep()
+
+    def kill(self) -> None:
+        """At once; its end is noticed as any other."""
+        if self._process is not None:
+            self._process.kill()
 
     def sweep(self) -> None:
         """Kill what a part that is gone left in its session, for example a daemon whose parent was killed."""

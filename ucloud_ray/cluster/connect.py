@@ -55,6 +55,19 @@ def _exists(actor: Any) -> bool:
     return alive and bool(ray.get_actor(names.SUPERVISOR) == actor)
 
 
+async def replace(actor: Any) -> bool:
+    """End a supervisor that hangs, so that Ray starts it again; whether Ray was told. Its process is gone before: there
+    is never a second one that writes (D2). Workloads go on."""
+    log.error("the supervisor hangs; it is started again")
+    try:
+        async with asyncio.timeout(EXISTS_SECONDS):
+            await asyncio.to_thread(ray.kill, actor, no_restart=False)
+    except Exception as problem:  # Ray raises its own and grpc's errors here
+        log.warning("Ray does not end the supervisor", problem=repr(problem))
+        return False
+    return True
+
+
 async def supervisor(build: BuildSupervisor, settings: ClusterSettings, fingerprint: str) -> Any:
     """The supervisor actor, made if there is none, replaced if it runs with another configuration.
 

@@ -26,8 +26,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def part(folder: Path, name: str, script: str, answers: Callable[[], bool] = lambda: True) -> Part:
-    return Part(PartSpec(name, ["/bin/sh", "-c", script], dict(os.environ), answers, stop_seconds=5.0), folder)
+def part(
+    folder: Path,
+    name: str,
+    script: str,
+    answers: Callable[[], bool] = lambda: True,
+    responds: Callable[[], bool] | None = None,
+) -> Part:
+    command = ["/bin/sh", "-c", script]
+    return Part(PartSpec(name, command, dict(os.environ), answers, stop_seconds=5.0, responds=responds), folder)
 
 
 def test_parts_start_in_order_and_stop_in_reverse(tmp_path: Path) -> None:
@@ -156,3 +163,29 @@ def test_a_process_of_the_same_number_but_another_start_is_not_the_one_that_was_
 
 def _text(file: Path) -> str:
     return file.read_text() if file.exists() else ""
+
+
+def test_a_part_that_hangs_is_killed_and_started_again_and_one_that_was_only_slow_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REC-6: noticed from outside, because a process that is stopped cannot notice it."""
+    monkeypatch.setattr(minder, "ASK_SECONDS", 0.01)
+    said: list[str] = []
+    asked: list[int | None] = []
+
+    def responds() -> bool:
+        """Not at first, then once, then never again; the second process always."""
+        asked.append(hanging.pid)
+        if len(set(asked)) == 2:
+            ours.leave.set()
+            return True
+        return len(asked) == 3
+
+    hanging = part(tmp_path, "hanging", "exec sleep 60", responds=responds)
+    healthy = part(tmp_path, "healthy", "exec sleep 60", responds=lambda: True)
+    ours = Minder([hanging, healthy], lambda ready: None, said.append, hung_after=0.05)
+    ours.run()
+    assert len(set(asked)) == 2
+    assert len(said) == 2
+    assert said[0].startswith("hanging hangs; it is killed")
+    assert said[1].startswith("hanging ended with -9")
