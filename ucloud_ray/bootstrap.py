@@ -42,7 +42,7 @@ from ucloud_ray.control.supervisor import Parts, Supervisor
 from ucloud_ray.control.task_spec import TaskFactory
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Rules
-from ucloud_ray.settings import PolicySettings, Settings
+from ucloud_ray.settings import Settings
 
 if TYPE_CHECKING:
     from ucloud_ray.cluster.factories import Built, ClusterSettings
@@ -140,18 +140,20 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     from ucloud_ray.cluster.factories import Built
     from ucloud_ray.core_client import CoreClient, Publisher
     from ucloud_ray.core_client.access import CoreAccess
+    from ucloud_ray.core_client.accounting import Accounting
     from ucloud_ray.core_client.listing import ListedJobs
     from ucloud_ray.store.open import open_store
 
     telemetry.configure_logging("supervisor")
     garbage.collect_less_often()
-    clock = SystemClock()
     watchdog.guard(settings.policy.watchdog_seconds)
+    clock = SystemClock()
     store = await open_store(settings.store_url, clock, patience=20.0)
     clock.count_from(await store.anchor(Anchor.now()))
     core = CoreClient(settings.core)
     unknown: asyncio.Queue[JobUid] = asyncio.Queue()
     publisher = Publisher(core, store, clock, on_unknown=unknown.put_nowait)
+    accounting = Accounting(core, settings.provider.id)
     relay_key = await store.secret("relay")
     supervisor = Supervisor(
         Parts(
@@ -161,11 +163,15 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             clock=clock,
             tasks=_task_factory(settings),
             offers=Offers(settings.provider.id, settings.products),
-            rules=rules_of(settings.policy),
+            rules=rules_of(settings),
             patience=Patience(host_grace=settings.policy.node_loss_grace_seconds),
             starvation_age=round(settings.policy.starvation_age_seconds * 1000),
             orphan_grace=settings.policy.orphan_grace_seconds,
             access=CoreAccess(core),
+            accounting=accounting,
+            funds=accounting,
+            charge_interval=settings.policy.charge_interval_seconds,
+            max_uncharged=settings.policy.max_uncharged_hours * 3600,
             access_check=settings.policy.access_check_seconds,
             log_replay_bytes=settings.policy.log_replay_bytes,
             relay_key=relay_key,
@@ -197,7 +203,8 @@ async def _forget(unknown: asyncio.Queue[JobUid], supervisor: Supervisor) -> Non
         supervisor.forget(await unknown.get())
 
 
-def rules_of(policy: PolicySettings) -> Rules:
+def rules_of(settings: Settings) -> Rules:
+    policy = settings.policy
     return Rules(
         canceling_state=policy.canceling_state,
         exit_code_policy=policy.exit_code_policy,
@@ -206,6 +213,8 @@ def rules_of(policy: PolicySettings) -> Rules:
         stop_grace=round(policy.stop_grace_seconds * 1000),
         max_start_attempts=policy.max_start_attempts,
         suspended_time_counts=policy.suspended_time_counts,
+        accounting_style=settings.accounting.style,
+        min_final_unit_fraction=policy.min_final_unit_fraction,
     )
 
 
@@ -335,6 +344,7 @@ async def _orchestrator(settings: Settings) -> None:
     from ucloud_ray.orchestrator.serve import serve
     from ucloud_ray.orchestrator.settings import orchestrator_settings
 
+    watchdog.guard(settings.policy.watchdog_seconds)
     try:
         await serve(orchestrator_settings(settings))
     except StoreError as problem:
@@ -344,7 +354,6 @@ async def _orchestrator(settings: Settings) -> None:
 # ------------------------------------------------------------------------------------------------------- common
 
 
-    watchdog.guard(settings.policy.watchdog_seconds)
 def _absolute(settings: Settings) -> Settings:
     """Actors run in other working directories."""
     node_dir = settings.node_dir and settings.node_dir.absolute()

@@ -27,6 +27,7 @@ from ucloud_ray.settings import (
     NetworkSettings,
     NodeSettings,
     OrchestratorOptions,
+    PolicySettings,
     ProductSettings,
     ProviderSettings,
     Settings,
@@ -124,10 +125,10 @@ def _check(settings: Settings) -> None:
     _check_products(settings)
     _check_nodes(settings)
     _check_orchestrator(settings.orchestrator)
-    if settings.policy.reconcile_minutes < 1:
     _check_accounting(settings.policy)
     if settings.policy.watchdog_seconds < 1:
         raise ConfigError(f"'policy.watchdogSeconds' must be 1 or more, not {settings.policy.watchdog_seconds:g}")
+    if settings.policy.reconcile_minutes < 1:
         raise ConfigError(f"'policy.reconcileMinutes' must be 1 or more, not {settings.policy.reconcile_minutes:g}")
     config_registries.check(settings.registries)
 
@@ -141,6 +142,15 @@ def _check_orchestrator(options: OrchestratorOptions) -> None:
             "'orchestrator.restartPauseSeconds' must be 0 or more, and not above 'restartPauseMaxSeconds', "
             "which may be a day at most"
         )
+
+
+def _check_accounting(policy: PolicySettings) -> None:
+    if policy.charge_interval_seconds < 1:
+        raise ConfigError(f"'policy.chargeIntervalSeconds' must be 1 or more, not {policy.charge_interval_seconds:g}")
+    if not 0 <= policy.min_final_unit_fraction <= 1:
+        raise ConfigError("'policy.minFinalUnitFraction' must be between 0 and 1")
+    if policy.max_uncharged_hours <= 0:
+        raise ConfigError("'policy.maxUnchargedHours' must be above 0")
 
 
 def _check_network(network: NetworkSettings) -> None:
@@ -168,6 +178,13 @@ def _check_address(key: str, address: str) -> None:
         raise ConfigError(f"'{key}' must be HOST:PORT, for example 127.0.0.1:8889, not '{address}'")
 
 
+UNITS_OF_PRICE = (
+    *(f"{kind}_PER_{unit}" for kind in ("CREDITS", "UNITS") for unit in ("MINUTE", "HOUR", "DAY")),
+    "CREDITS_PER_UNIT",
+    "PER_UNIT",
+)
+
+
 def _check_products(settings: Settings) -> None:
     seen: set[tuple[str, str]] = set()
     for product in settings.products:
@@ -176,6 +193,9 @@ def _check_products(settings: Settings) -> None:
         seen.add((product.name, product.category))
         if product.cpu <= 0 or product.memory_in_gigs <= 0 or product.gpu < 0:
             raise ConfigError(f"product '{product.name}': 'cpu' and 'memoryInGigs' must be above 0, 'gpu' 0 or more")
+        if product.unit_of_price not in UNITS_OF_PRICE:
+            known = ", ".join(UNITS_OF_PRICE)
+            raise ConfigError(f"product '{product.name}': 'unitOfPrice' must be one of {known}")
         if not 0 < product.fraction <= 1:
             raise ConfigError(f"product '{product.name}': 'fraction' must be above 0 and at most 1")
         most = product.max_time_allocation

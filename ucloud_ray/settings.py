@@ -84,6 +84,9 @@ class ProductSettings:
     """The share of `cpu` that a replica occupies of its machine; it may use all (SCH-5, SCH-6). Not with GPUs."""
     priority: int = 0
     """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
+    paid_by: Literal["money", "unit", "cpu", "gpu", "memory"] | None = None
+    """What the category's accounting unit counts, for usage reports (ACC-14): None: its price with a unit of price in
+    credits, else one per replica."""
     free_to_use: bool = False
     max_time_allocation: TimeSettings | None = None
     """Longest time of a job, extensions included; a job must then have a time (TIME-9)."""
@@ -118,6 +121,13 @@ class NodeSettings:
     keeps for itself."""
     system_reserved_memory_bytes: int = 0
     """What such a machine keeps of its memory (SCH-7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingSettings:
+    style: Literal["documented", "legacyCore", "reportUsage", "none"] = "documented"
+    """How use is told to the Core (ACC-11): `documented` and `legacyCore` by charges, `reportUsage` by reports, which
+    the current Core wants; `none`: not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +229,16 @@ class PolicySettings:
     """A job that waited longer keeps room free for itself (SCH-10)."""
     orphan_grace_seconds: float = 300.0
     """How long a task that belongs to no job is left alone, from when it was first seen (ENV-59)."""
+    charge_interval_seconds: float = 60.0
+    """Between two looks at what running jobs owe (ACC-2)."""
+    min_final_unit_fraction: float = 0.0
+    """From which share of a unit of time on the last one of a job is charged as a whole (ACC-6)."""
+    max_uncharged_hours: float = 24.0
+    """No job is started any more when a charge has waited for the Core for longer than this (ACC-22)."""
     reconcile_minutes: float = 15.0
     """Between two comparisons of what UCloud/Core has of our jobs with what we have (REC-15)."""
+    watchdog_seconds: float = 60.0
+    """A supervisor, front end or orchestrator that makes no progress for so long is started again (REC-6)."""
     log_max_bytes: int = 64 * 1024 * 1024
     """How much of a log we keep that its user deleted, per rank and stream; the oldest half goes first (LOG-16)."""
     follow_channels: bool = True
@@ -237,8 +255,6 @@ class OrchestratorOptions:
     restart_pause_seconds: float = 2.0
     """Before a job with `restartOnExit` is started again (LC-25); doubled with every end that comes soon."""
     restart_pause_max_seconds: float = 300.0
-    watchdog_seconds: float = 60.0
-    """A supervisor, front end or orchestrator that makes no progress for so long is started again (REC-6)."""
     restart_calm_seconds: float = 600.0
     """A job that ran for so long has not ended soon: its pause is the shortest again."""
 
@@ -260,6 +276,7 @@ class Settings:
     accounts: Mapping[str, str] = field(default_factory=dict)
     """UCloud user to account of the machines, where they have different names (`policy.nativeAccounts`)."""
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    accounting: AccountingSettings = field(default_factory=AccountingSettings)
     node_dir: Path | None = None
     """Folder of each machine's own state: tasks and the private copies of logs. `{host}` stands for our name of the
     machine. `<dataDir>` when None."""

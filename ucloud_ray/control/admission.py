@@ -80,6 +80,8 @@ class Admission:
         for job in jobs:
             self._check(job)
         await self._supervisor.access.admit([job.spec for job in jobs])
+        for job in jobs:
+            await self._supervisor.credits.require(job.id, job.spec)
         replaced = [live.uid for job in jobs if (live := self._supervisor.engine.newest(job.id)) is not None]
         accepted = [self._accept(job) for job in jobs]
         if accepted:

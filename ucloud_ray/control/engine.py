@@ -22,7 +22,7 @@ import structlog
 
 from ucloud_ray.control.ports import Change, Clock, JobStore, OutboxRow, Updates
 from ucloud_ray.domain import lifecycle
-from ucloud_ray.domain.effects import Announce, Effect
+from ucloud_ray.domain.effects import Announce, Charge, Effect
 from ucloud_ray.domain.events import Event
 from ucloud_ray.domain.ids import JobId, JobUid
 from ucloud_ray.domain.job import Job
@@ -185,7 +185,8 @@ class Engine:
 
     async def _commit(self, job: Job, effects: tuple[Effect, ...]) -> list[OutboxRow]:
         """Until it works: what happened must not be lost, and nothing is done before it is on disk."""
-        change = Change(job, _announcements(effects))
+        charges = tuple(effect for effect in effects if isinstance(effect, Charge))
+        change = Change(job, _announcements(effects), charges=charges)
         while True:
             try:
                 return await self._store.commit([change])
@@ -204,7 +205,7 @@ class Engine:
         for listener in self._listeners:
             listener(job)
         for effect in effects:
-            if not isinstance(effect, Announce):
+            if not isinstance(effect, Announce | Charge):
                 self._performer.perform(job, effect)
         if job.final:
             self._performer.forget(job.uid)

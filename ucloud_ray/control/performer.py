@@ -29,8 +29,8 @@ from ucloud_ray.control.scheduler import Scheduler
 from ucloud_ray.control.start_notes import Rhythm, StartNotes
 from ucloud_ray.control.task_spec import TaskFactory, mount_points, task_id
 from ucloud_ray.domain import effects, events, lifecycle, texts
-from ucloud_ray.domain.ids import JobUid
-from ucloud_ray.domain.job import Exit, Job
+from ucloud_ray.domain.ids import JobId, JobUid, Millis
+from ucloud_ray.domain.job import Exit, Job, JobSpec
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,10 @@ class Performer:
         live: Callable[[JobUid], Job | None],
         document: Callable[[JobUid], Awaitable[Mapping[str, Any] | None]],
         patience: Patience,
+        covered: Callable[[JobId, JobSpec], Awaitable[bool]],
+        moment: Callable[[float], Millis],
     ) -> None:
+        """`covered`: whether somebody pays for a job. `moment`: seconds of a machine's clock to time of ours."""
         self._cluster = cluster
         self._scheduler = scheduler
         self._tasks = tasks
@@ -78,6 +81,8 @@ class Performer:
         self._live = live
         self._document = document
         self._patience = patience
+        self._covered = covered
+        self._moment = moment
         self._notes = StartNotes(cluster, post, patience.notes)
         self._absences = Absences(stale_after=2 * patience.retry_most)
         self._closed = False
@@ -96,8 +101,8 @@ class Performer:
                 self._begin(job, effect, ("stop", effect.incarnation, effect.rank), self._stop(job, effect))
             case effects.CleanUp():
                 self._begin(job, effect, ("clean", effect.incarnation, 0), self._clean(job, effect))
-            case effects.Announce():
-                raise AssertionError("announcements are committed, not performed")
+            case effects.Announce() | effects.Charge():
+                raise AssertionError("announcements and charges are committed, not performed")
 
     def forget(self, uid: JobUid) -> None:
         """Cancel what is still under way for a job that is over; workloads are gone by then."""
@@ -115,6 +120,9 @@ class Performer:
     # ------------------------------------------------------------------------------------------------- effects
 
     async def _start(self, job: Job, effect: effects.StartReplica) -> None:
+        if not await self._covered(job.id, job.spec):  # it may have waited for days since it was accepted (ACC-9)
+            self._post(job.uid, events.StopRequested(events.StopCause.NO_CREDITS))
+            return
         try:
             started = await self._start_task(job, effect)
         except (driver_errors.DriverError, ClusterUnavailable, Refused) as problem:
@@ -124,7 +132,7 @@ class Performer:
         else:
             self._post(job.uid, events.ReplicaStarted(effect.incarnation, effect.rank, handles.to_json(started.handle)))
             if started.exit is not None:
-                self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(started.exit)))
+                self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, self._exit(started.exit)))
 
     async def _start_task(self, job: Job, effect: effects.StartReplica) -> Started:
         folder = self._tasks.folder(job)
@@ -163,7 +171,7 @@ class Performer:
         except Given:
             self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
         else:
-            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(ended)))
+            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, self._exit(ended)))
 
     async def _end_of(self, job: Job, host: str, handle: TaskHandle) -> ExitResult:
         """Wait for the end. A task that its runtime does not know is looked for again during the grace (REC-4)."""
@@ -192,7 +200,7 @@ class Performer:
         except (driver_errors.TaskNotFound, Given):
             self._post(job.uid, events.ReplicaLost(effect.incarnation, effect.rank))
         else:
-            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, _exit(ended)))
+            self._post(job.uid, events.ReplicaEnded(effect.incarnation, effect.rank, self._exit(ended)))
 
     async def _prevent(self, job: Job, effect: effects.StopReplica) -> None:
         """A replica whose start is not known to have happened: make sure that it never does (REC-18)."""
@@ -261,6 +269,10 @@ class Performer:
             gone = await asyncio.gather(*(self._destroy(job, *task) for task in tasks))
             tasks = [task for task, is_gone in zip(tasks, gone, strict=True) if not is_gone]
         self._scheduler.addresses.free(given)
+
+    def _exit(self, result: ExitResult) -> Exit:
+        at = None if result.finished_at is None else self._moment(result.finished_at)
+        return Exit(result.code, result.signal, result.out_of_memory, at)
 
     # ---------------------------------------------------------------------------------------------- persistence
 
@@ -342,10 +354,6 @@ async def _make_folder(folder: JobFolder) -> bool:
         return await asyncio.to_thread(make_job_folder, folder)
     except OSError as problem:
         raise driver_errors.StartFailed(f"its folder cannot be made ({problem.strerror})", retryable=True) from problem
-
-
-def _exit(result: ExitResult) -> Exit:
-    return Exit(result.code, result.signal, result.out_of_memory)
 
 
 def _reason(problem: Exception) -> tuple[str, bool]:

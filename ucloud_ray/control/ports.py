@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from runtimes.network.plan import NetworkPlan
 from runtimes.templating.rendered import Interfaces
 from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId, TaskSpec
-from ucloud_ray.domain.effects import Announce
+from ucloud_ray.domain.effects import Announce, Charge
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
-from ucloud_ray.domain.job import Backend, Job, JobState, Machine
+from ucloud_ray.domain.job import Backend, Job, JobState, Machine, Owner
 from ucloud_ray.domain.sharing import Share
 
 # ------------------------------------------------------------------------------------------------------- clock
@@ -52,6 +52,23 @@ class Change:
     updates: tuple[Announce, ...] = ()
     document: Mapping[str, Any] | None = None
     """The `Job` as received; given with the first change of a job, and kept (REC-1)."""
+    charges: tuple[Charge, ...] = ()
+    """What is to be paid for from now on (ACC-8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeRow:
+    """A charge that the Core has not taken yet; outlives its job's end."""
+
+    seq: int
+    uid: JobUid
+    job_id: JobId
+    owner: Owner
+    category: str
+    """Of the product."""
+    charge: Charge
+    at: Millis
+    """When it became due."""
 
 
 class JobStore(Protocol):
@@ -73,6 +90,18 @@ class JobStore(Protocol):
 
     async def acknowledge(self, seqs: Sequence[int]) -> None:
         """The Core accepted these updates, or they were dropped on purpose."""
+        ...
+
+    async def charges(self, limit: int) -> list[ChargeRow]:
+        """The oldest charges that wait."""
+        ...
+
+    async def settle_charges(self, seqs: Sequence[int]) -> None:
+        """The Core took these, or they were dropped on purpose. A newer report under the same scope stays."""
+        ...
+
+    async def waiting_charges(self) -> tuple[int, Millis | None]:
+        """How many wait, and since when the oldest of them."""
         ...
 
     async def active_jobs(self) -> list[Job]:

@@ -74,6 +74,7 @@ class Requests:
         self._check_ready()
         for ref in refs:
             job = await self._job(ref)
+            await self._supervisor.credits.require(job.id, job.spec)  # SUS-7
             if rules.is_restartable(job):
                 await self._admission.restart(job)
             else:
@@ -130,12 +131,14 @@ class Requests:
 
     async def status(self) -> Mapping[str, Any]:
         rows, oldest = self._parts.updates.backlog()
+        charges, charged_from = await self._parts.store.waiting_charges()
         scheduler = self._supervisor.scheduler
         return {
             "ready": self._supervisor.ready.is_set(),
             "activeJobs": len(self._supervisor.engine.jobs()),
             "queues": scheduler.waiting(),
             "outbox": {"waiting": rows, "oldestAt": oldest},
+            "charges": {"waiting": charges, "oldestAt": charged_from},
             "problems": [
                 f"the product {name} fits no machine, even an idle one: add capacity, or take it off the list"
                 for name in self._supervisor.unsaleable()

@@ -19,7 +19,7 @@ from ucloud_ray.control.ledger import Devices, Ledger
 from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, Node, NoRoomNow, PlacementRequest
 from ucloud_ray.control.waiting_line import Shape, Waiting, WaitingLine
 from ucloud_ray.control.waiting_news import WaitingNews
-from ucloud_ray.domain.events import Event, NoRoom, PlacementGranted
+from ucloud_ray.domain.events import Event, NoRoom, Noted, PlacementGranted
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend, Job, Machine
 from ucloud_ray.domain.products import Size, fits, place_greedily
@@ -57,6 +57,8 @@ class Scheduler:
         self.addresses = addresses
         self.ledger = Ledger(addresses)
         self._keeping = Keeping(self.ledger, clock, starvation_age)
+        self._held = ""
+        """Why nobody is started at the moment."""
         self.news = WaitingNews(self.ledger, self._keeping, post)
 
     # -------------------------------------------------------------------------------------------------- orders
@@ -97,6 +99,13 @@ class Scheduler:
         if self._unbook(uid):
             self._wake.set()
 
+    def hold(self, why: str) -> None:
+        """Start nobody from now on, for this reason, which those who wait are told; empty: go on."""
+        if why != self._held:
+            self._held = why
+            self._untold.update(self._waiting)
+            self._wake.set()
+
     def look_again(self) -> None:
         """Something about the machines has changed."""
         self._wake.set()
@@ -113,6 +122,8 @@ class Scheduler:
         entry = self._waiting.get(uid)
         if entry is None:
             return ""
+        if self._held:
+            return self._held
         if uid in self._pausing:
             return "Waiting to be started again after an attempt that failed"
         return self.news.line(self._line(entry.category).place(entry), entry)
@@ -153,7 +164,7 @@ class Scheduler:
         await self._give_back()
         self._end_pauses()
         untold = sorted(self._untold)
-        for line in list(self._lines.values()):
+        for line in list(self._lines.values()) if not self._held else ():
             await self._look_at(line)
         self._tell(untold)
 
@@ -226,8 +237,9 @@ class Scheduler:
         for uid in uids:
             if uid in self._untold and uid not in self._pausing:
                 self._untold.discard(uid)
-                self._post(uid, NoRoom())
-        self.news.tell(self._lines)
+                self._post(uid, Noted(self._held) if self._held else NoRoom())
+        if not self._held:
+            self.news.tell(self._lines)
 
     def _line(self, category: str) -> WaitingLine:
         return self._lines.setdefault(category, WaitingLine())

@@ -18,6 +18,10 @@ import structlog
 
 from ucloud_ray.control.access_keeper import AccessKeeper
 from ucloud_ray.control.addresses import Addresses
+from ucloud_ray.control.charger import Charger, CoreAccounting, NobodyCharges
+from ucloud_ray.control.charging_cycle import ChargingCycle
+from ucloud_ray.control.clock import wall_clock
+from ucloud_ray.control.credits import CoreFunds, Credits, NobodyPays
 from ucloud_ray.control.drains import Drains
 from ucloud_ray.control.engine import Engine
 from ucloud_ray.control.fabric import Ground
@@ -40,7 +44,7 @@ from ucloud_ray.control.task_spec import TaskFactory
 from ucloud_ray.control.timers import Timers
 from ucloud_ray.control.views import Versions
 from ucloud_ray.domain.events import StopCause, StopRequested
-from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.ids import JobUid, Millis
 from ucloud_ray.domain.job import Final, Job, Queued, Rules, Suspended
 
 log = structlog.get_logger(__name__)
@@ -71,6 +75,12 @@ class Parts:
     access: Access = field(default_factory=NobodyShares)
     access_check: float = 300.0
     """Seconds (ACC-19)."""
+    accounting: CoreAccounting = field(default_factory=NobodyCharges)
+    funds: CoreFunds = field(default_factory=NobodyPays)
+    charge_interval: float = 60.0
+    """Seconds (ACC-2)."""
+    max_uncharged: float = 24 * 3600.0
+    """Seconds that a charge may wait before no job is started any more (ACC-22)."""
 
 
 class Supervisor:
@@ -88,6 +98,17 @@ class Supervisor:
         self.access = AccessKeeper(
             parts.access, parts.tasks.drives, self.engine.jobs, self.engine.post, parts.access_check
         )
+        self.credits = Credits(parts.funds, self.engine.jobs, self.engine.post, parts.rules.accounting_style)
+        self.charger = Charger(parts.store, parts.accounting, parts.clock, self.credits)
+        self.charging = ChargingCycle(
+            parts.store,
+            parts.clock,
+            self.engine,
+            self.scheduler,
+            self.charger,
+            parts.charge_interval,
+            parts.max_uncharged,
+        )
         self.versions = Versions()
         self._performer = Performer(
             parts.cluster,
@@ -98,8 +119,11 @@ class Supervisor:
             self.engine.live,
             parts.store.document,
             parts.patience,
+            self.credits.covers,
+            self._moment,
         )
-        self.engine.connect(self._performer, (self.timers.update, self._note, self.fabric.note))
+        listeners = (self.timers.update, self._note, self.fabric.note, self.charging.note)
+        self.engine.connect(self._performer, listeners)
         self.ready = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
 
@@ -125,6 +149,8 @@ class Supervisor:
         self.ready.set()
         self._run(self.timers.run(), "timers")
         self._run(self.access.run(), "access")
+        self._run(self.charger.run(), "charger")
+        self._run(self.charging.run(), "charging")
         self._run(self.fabric.run(), "fabric")
         log.info("ready", jobs=len(jobs))
 
@@ -193,6 +219,11 @@ class Supervisor:
     def _warn(self) -> None:
         for name in self.unsaleable():
             log.warning("a product fits no machine, even an idle one", product=name)
+
+    def _moment(self, seconds: float) -> Millis:
+        """A time that a machine tells, by our clock: machines agree with each other, and perhaps not with us, since
+        somebody may have set their clocks (TIME-13)."""
+        return Millis(round(seconds * 1000) - wall_clock() + self.parts.clock.now())
 
     def _note(self, job: Job) -> None:
         self.versions.bump(job.uid, last=job.final)

@@ -15,8 +15,11 @@ from ucloud_ray.core_client.wire_format import (
     Charge,
     ChargeAnswer,
     Item,
+    Report,
     charge_answer,
     charge_item,
+    report_answer,
+    report_item,
     update_item,
 )
 from ucloud_ray.domain.ids import JobId
@@ -80,6 +83,11 @@ class CoreClient:
     async def check_credits(self, charges: Sequence[Charge]) -> ChargeAnswer:
         """Like `charge_credits`, without charging."""
         return await self._charge("checkCredits", charges)
+
+    async def report_usage(self, reports: Sequence[Report]) -> list[bool]:
+        """`accounting/v2/reportUsage` (control-api 8.1): for each whether its wallet is not locked."""
+        answer = await self._post("/api/accounting/v2/reportUsage", [report_item(report) for report in reports])
+        return _shaped(answer, lambda answer: report_answer(answer, len(reports)))
 
     async def close(self) -> None:
         await self._http.close()

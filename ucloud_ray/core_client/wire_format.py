@@ -8,7 +8,7 @@ from typing import Any
 
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId
-from ucloud_ray.domain.job import JobState
+from ucloud_ray.domain.job import JobState, Owner
 from ucloud_ray.wire.common import to_wire
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
@@ -33,6 +33,17 @@ class Charge:
     charge_id: str
     units: int
     periods: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All usage so far under a scope, which is never left out (control-api 8.1, O5)."""
+
+    owner: Owner
+    category: str
+    provider: str
+    usage: int
+    scope: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,30 @@ def charge_item(charge: Charge) -> dict[str, Any]:
         "performedBy": None,
         "description": None,
     }
+
+
+def report_item(report: Report) -> dict[str, Any]:
+    owner = report.owner
+    payer = {"type": "project", "projectId": owner.project} if owner.project else _user(owner.created_by)
+    return {
+        "isDeltaCharge": False,
+        "owner": payer,
+        "categoryIdV2": {"name": report.category, "provider": report.provider},
+        "usage": report.usage,
+        "description": {"scope": report.scope, "description": None},
+    }
+
+
+def _user(name: str) -> dict[str, Any]:
+    return {"type": "user", "username": name}
+
+
+def report_answer(answer: dict[str, Any], count: int) -> list[bool]:
+    """One per item. Raises `KeyError` or `TypeError` when the answer has another shape."""
+    unlocked = list(answer["responses"])
+    if len(unlocked) != count or not all(isinstance(one, bool) for one in unlocked):
+        raise TypeError("one boolean per item")
+    return unlocked
 
 
 def charge_answer(answer: dict[str, Any]) -> ChargeAnswer:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ucloud_ray.domain.job import JobState
+from ucloud_ray.domain.job import AccountingStyle, JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +83,16 @@ class Announce:
         )
 
 
-Effect = RequestPlacement | StartReplica | WatchReplica | StopReplica | CleanUp | Announce
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Something to be paid for; goes to the store in the transaction of the decision (ACC-8)."""
+
+    charge_id: str
+    """The same for the same interval, for ever (ACC-7); of a usage report its scope."""
+    style: AccountingStyle
+    units: int
+    """Of time; of a usage report all usage so far."""
+    periods: int
+
+
+Effect = RequestPlacement | StartReplica | WatchReplica | StopReplica | CleanUp | Announce | Charge

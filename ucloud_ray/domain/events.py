@@ -148,6 +148,11 @@ class Tick:
     """Time has passed; deadlines are looked at."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChargeDue:
+    """It is time to charge what has run (ACC-2)."""
+
+
 Event = (
     PlacementGranted
     | PlacementImpossible
@@ -166,4 +171,5 @@ Event = (
     | Restarted
     | Doubted
     | Tick
+    | ChargeDue
 )

@@ -75,6 +75,20 @@ class Owner:
         return f"project:{self.project}" if self.project else f"user:{self.created_by}"
 
 
+AccountingStyle = Literal["documented", "legacyCore", "reportUsage", "none"]
+"""How use is told to the Core, if at all (ACC-11, ACC-12)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What one replica on a product costs (ACC-4, ACC-14)."""
+
+    unit: int | None
+    """Milliseconds of one unit of time; None: paid once per job."""
+    amount_milli: int = 1000
+    """Usage of one replica in one unit, in thousandths: its cores, GPUs, gigabytes or price. For usage reports only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Machine:
     """The product's size and what it is called (SCH-1, SCH-2)."""
@@ -94,6 +108,8 @@ class Machine:
     """Jobs on a product with a higher one come first in the queue of its category (SCH-10)."""
     booked_cpu_milli: int | None = None
     """What a replica occupies of its machine where it is less than it may use (SCH-5, SCH-6)."""
+    tariff: Tariff | None = None
+    """None: free to use (ACC-10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +204,10 @@ class Rules:
     """Milliseconds before the second attempt to start; doubled for each one after it (SCH-11)."""
     suspended_time_counts: bool = True
     """Whether the allocation goes on while a machine is suspended (TIME-4)."""
+    accounting_style: AccountingStyle = "documented"
+    """A job keeps one for life, or its time would be charged twice (ACC-13)."""
+    min_final_unit_fraction: float = 0.0
+    """From which share of a unit on the last one is charged as a whole (ACC-6)."""
 
 
 # ------------------------------------------------------------------------------------------------------- ranks
@@ -200,6 +220,8 @@ class Exit:
     code: int | None = None
     signal: int | None = None
     out_of_memory: bool = False
+    at: Millis | None = None
+    """When, if that is known: it may have been while nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +353,12 @@ class TimeBook:
     """Start of the RUNNING interval that is not over yet."""
     ran: int = 0
     """Sum of the finished RUNNING intervals in milliseconds."""
+    ran_before: int = 0
+    """RUNNING of earlier lives of the job, which usage reports go on from (LC-26, ACC-13)."""
+    last_stopped: Millis | None = None
+    """End of the newest finished RUNNING interval."""
+    charged: int = 0
+    """How many milliseconds of RUNNING are charged; with usage reports, the usage that was reported."""
 
 
 @dataclass(frozen=True, slots=True)

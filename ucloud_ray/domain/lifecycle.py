@@ -17,9 +17,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import assert_never
 
-from ucloud_ray.domain import texts, timing, transitions, verdicts
+from ucloud_ray.domain import charging, texts, timing, transitions, verdicts
 from ucloud_ray.domain.effects import Announce, Effect, RequestPlacement, StartReplica, WatchReplica
 from ucloud_ray.domain.events import (
+    ChargeDue,
     CleanedUp,
     Doubted,
     Event,
@@ -56,7 +57,15 @@ from ucloud_ray.domain.job import (
     Suspended,
     TimeBook,
 )
-from ucloud_ray.domain.on_order import is_ending, on_extend, on_restart, on_stop, on_suspend, on_unsuspend
+from ucloud_ray.domain.on_order import (
+    is_ending,
+    on_extend,
+    on_restart,
+    on_stop,
+    on_suspend,
+    on_unsuspend,
+    verdict_in_force,
+)
 from ucloud_ray.domain.on_replica import on_replica
 from ucloud_ray.domain.restating import on_doubt
 from ucloud_ray.domain.timing import wakes_at
@@ -93,6 +102,8 @@ def decide(job: Job, event: Event, now: Millis) -> Decision:
             return on_doubt(job, event)
         case Tick():
             return _on_tick(job, now)
+        case ChargeDue():
+            return _on_charge_due(job, now)
         case _:
             return _on_order(job, event, now)
 
@@ -197,6 +208,15 @@ def _on_cleaned_up(job: Job, incarnation: int, now: Millis) -> Decision:
     if isinstance(job.phase, Cleaning) and incarnation == job.incarnation:
         return transitions.settle(job, job.phase, now)
     return unchanged(job)
+
+
+def _on_charge_due(job: Job, now: Millis) -> Decision:
+    """A silent end is of a job that the Core does not know: it would be charged to nobody, or to another job (O3)."""
+    verdict = verdict_in_force(job)
+    if job.final or (verdict is not None and verdict.silent):
+        return unchanged(job)
+    job, charge = charging.charge(job, now)
+    return job, () if charge is None else (charge,)
 
 
 def _on_tick(job: Job, now: Millis) -> Decision:

@@ -17,11 +17,14 @@ def enter_running(times: TimeBook, now: Millis) -> TimeBook:
     return replace(times, first_running=first, last_running=now, running_since=now)
 
 
-def leave_running(times: TimeBook, now: Millis) -> TimeBook:
-    """The last rank is over. Unchanged if no RUNNING interval is open."""
-    if times.running_since is None:
+def leave_running(times: TimeBook, now: Millis, ended: Millis | None = None) -> TimeBook:
+    """The last rank is over. `ended`: since when, if that is known (TIME-11: nobody may have looked); what cannot be
+    true is not believed. Unchanged if no RUNNING interval is open."""
+    since = times.running_since
+    if since is None:
         return times
-    return replace(times, ran=times.ran + max(0, now - times.running_since), running_since=None)
+    stopped = ended if ended is not None and since <= ended <= now else Millis(max(since, now))
+    return replace(times, ran=times.ran + stopped - since, running_since=None, last_stopped=stopped)
 
 
 def extend(times: TimeBook, by: int) -> TimeBook:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ucloud_ray.domain import texts, timing
+from ucloud_ray.domain import charging, texts, timing
 from ucloud_ray.domain.effects import Announce, CleanUp, Effect, RequestPlacement, StopReplica, WatchReplica
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import (
@@ -85,10 +85,21 @@ def resume(job: Job, phase: Suspended, now: Millis) -> Decision:
 
 def restart(job: Job, now: Millis) -> Decision:
     """A new life under the same id (LC-26). The numbers of placements go on, so that the old life stays dead."""
-    job = replace(job, failed_starts=0, failed_hosts=(), times=TimeBook(allocation=job.spec.time_allocation))
+    job = replace(job, failed_starts=0, failed_hosts=(), times=_fresh_times(job))
     job, told = tell(job, JobState.IN_QUEUE, texts.WAITING, repeat=True)
     job, asked = queue(job, now)
     return job, told + asked
+
+
+def _fresh_times(job: Job) -> TimeBook:
+    """What is reported or paid once for all lives goes on; intervals of time begin anew."""
+    times, tariff = job.times, job.spec.machine.tariff
+    goes_on = job.rules.accounting_style == "reportUsage" or (tariff is not None and tariff.unit is None)
+    return TimeBook(
+        allocation=job.spec.time_allocation,
+        ran_before=times.ran_before + times.ran,
+        charged=times.charged if goes_on else 0,
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- run
@@ -145,7 +156,14 @@ def end(job: Job, ranks: tuple[Rank, ...], verdict: Verdict, now: Millis) -> Dec
 
 def clean(job: Job, ranks: tuple[Rank, ...], verdict: Verdict, now: Millis) -> Decision:
     cleaning = Cleaning(ranks, verdict)
-    return to_phase(replace(job, times=timing.leave_running(job.times, now)), cleaning, clean_up(job, cleaning))
+    times = timing.leave_running(job.times, now, _last_end(ranks))
+    return to_phase(replace(job, times=times), cleaning, clean_up(job, cleaning))
+
+
+def _last_end(ranks: tuple[Rank, ...]) -> Millis | None:
+    """When the last of them ended; None unless it is known of all."""
+    ends = [rank.exit.at for rank in ranks if rank.exit is not None and rank.exit.at is not None]
+    return max(ends) if ends and len(ends) == len(ranks) else None
 
 
 def clean_up(job: Job, phase: Cleaning) -> CleanUp:
@@ -175,7 +193,11 @@ def settle(job: Job, phase: Cleaning, now: Millis) -> Decision:
     job = replace(job, phase=_resting(phase, now))
     if verdict.silent:
         return unchanged(job)
-    return tell(job, verdict.state, verdict.status, allow_restart=verdict.allow_restart)
+    job, told = tell(job, verdict.state, verdict.status, allow_restart=verdict.allow_restart)
+    if not job.final:
+        return job, told
+    job, charge = charging.settle(job, now)
+    return job, told if charge is None else (*told, charge)
 
 
 def _queue_again(job: Job, phase: Cleaning, now: Millis) -> Decision:

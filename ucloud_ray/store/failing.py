@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ucloud_ray.control.ports import Change, JobStore, OutboxRow
+from ucloud_ray.control.ports import Change, ChargeRow, JobStore, OutboxRow
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Job
@@ -37,6 +37,18 @@ class FailingStore:
     async def acknowledge(self, seqs: Sequence[int]) -> None:
         self._maybe_fail("acknowledge")
         await self._real.acknowledge(seqs)
+
+    async def charges(self, limit: int) -> list[ChargeRow]:
+        self._maybe_fail("charges")
+        return await self._real.charges(limit)
+
+    async def settle_charges(self, seqs: Sequence[int]) -> None:
+        self._maybe_fail("settle_charges")
+        await self._real.settle_charges(seqs)
+
+    async def waiting_charges(self) -> tuple[int, Millis | None]:
+        self._maybe_fail("waiting_charges")
+        return await self._real.waiting_charges()
 
     async def active_jobs(self) -> list[Job]:
         self._maybe_fail("active_jobs")

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from ucloud_ray.control.clock import Anchor
-from ucloud_ray.control.ports import Change, Clock, OutboxRow
+from ucloud_ray.control.ports import Change, ChargeRow, Clock, OutboxRow
 from ucloud_ray.db import Database
 from ucloud_ray.domain.effects import Announce
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import Job
-from ucloud_ray.store import outbox
+from ucloud_ray.store import charges, outbox
 from ucloud_ray.store.rows import document_of, document_text, job_of, job_values
 from ucloud_ray.store.tables import clock, drains, jobs, machines, secrets
 
@@ -58,6 +58,16 @@ class SqlJobStore:
     async def acknowledge(self, seqs: Sequence[int]) -> None:
         if seqs:
             await self._db.write(lambda connection: outbox.acknowledge(connection, seqs))
+
+    async def charges(self, limit: int) -> list[ChargeRow]:
+        return await self._db.read(lambda connection: charges.waiting(connection, limit))
+
+    async def settle_charges(self, seqs: Sequence[int]) -> None:
+        if seqs:
+            await self._db.write(lambda connection: charges.settle(connection, seqs))
+
+    async def waiting_charges(self) -> tuple[int, Millis | None]:
+        return await self._db.read(charges.backlog)
 
     async def active_jobs(self) -> list[Job]:
         return await self._db.read(_active_jobs)
@@ -116,6 +126,7 @@ def _write_change(connection: Connection, change: Change, values: Mapping[str, A
         _insert(connection, values)
     if known is False:
         return []
+    charges.append(connection, job, change.charges, now)
     return outbox.append(connection, job.uid, job.id, change.updates, now)
 
 

@@ -50,6 +50,24 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
+charges = Table(
+    "charges",
+    metadata,
+    Column("seq", SERIAL, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("project", Text),
+    Column("category", Text, nullable=False),
+    Column("style", Text, nullable=False),
+    Column("charge_id", Text, nullable=False),
+    Column("units", BigInteger, nullable=False),
+    Column("periods", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("charges_by_id", "charge_id"),
+    sqlite_autoincrement=True,
+)
+
 secrets = Table(
     "secrets",
     metadata,

@@ -12,7 +12,7 @@ import pytest
 
 from ucloud_ray.cluster.names import bundle
 from ucloud_ray.domain.ids import JobId, ProductId
-from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner, PeerRequest
+from ucloud_ray.domain.job import Backend, EnvRef, JobSpec, Machine, MountRequest, Owner, PeerRequest, Tariff
 from ucloud_ray.domain.products import size_of
 from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import DriveOwner, DriveSettings, PolicySettings, ProductSettings, Settings
@@ -66,8 +66,9 @@ def test_a_recorded_job_becomes_what_it_asks_for() -> None:
 def test_the_size_of_the_machine_is_what_we_configured() -> None:
     """SCH-1, SCH-2: the job's own copy of the product says 1 core."""
     assert _spec(_document()).machine == Machine(
-        ProductId("cpu-1", "cpu", "example"), 1500, 4_000_000_000, 1, cpu_model="fast"
-    )
+        ProductId("cpu-1", "cpu", "example"), 1500, 4_000_000_000, 1, cpu_model="fast",
+        tariff=Tariff(unit=60_000, amount_milli=1_000_000_000),
+    )  # fmt: skip
 
 
 def test_the_options_of_a_product_come_with_its_machine() -> None:

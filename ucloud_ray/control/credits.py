@@ -1,0 +1,138 @@
+"""Which workspaces can pay, as far as we know, and what follows for their jobs (ACC-9, ACC-16, ACC-18).
+
+Knowledge comes from answers to charges, from notices of the Core about wallets, and from asking before a start. It is
+by workspace and product category, and it goes stale: a wallet that was filled works again within seconds, and a short
+job costs no question of its own.
+
+Nobody's silence counts as an answer: without one a job goes on (ACC-22).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import structlog
+
+from ucloud_ray.control.errors import PaymentRequired
+from ucloud_ray.control.ports import ChargeRow, CoreSilent
+from ucloud_ray.domain.events import Event, StopCause, StopRequested
+from ucloud_ray.domain.ids import JobId, JobUid
+from ucloud_ray.domain.job import AccountingStyle, Job, JobSpec, Owner
+
+log = structlog.get_logger(__name__)
+
+FRESH_SECONDS = 30.0
+"""How long the answer that a workspace can pay is believed."""
+STALE_SECONDS = 3.0
+"""How long the answer that it cannot, or none."""
+ASK_SECONDS = 2.0
+"""How long anybody waits for an answer; a `create` has 5 s in all (provider-api 1.2)."""
+NOT_ENOUGH = "NOT_ENOUGH_COMPUTE_CREDITS"
+
+Payer = tuple[str, str]
+"""Workspace and product category."""
+
+
+class CoreFunds(Protocol):
+    async def enough(self, id: JobId, spec: JobSpec, style: AccountingStyle) -> bool | None:
+        """Whether the job's workspace could pay one unit of time now; None: the Core cannot tell, for example because
+        it does not know the job yet. Charges nothing. Raises `CoreSilent`."""
+        ...
+
+
+class NobodyPays:
+    """Everything is free."""
+
+    async def enough(self, id: JobId, spec: JobSpec, style: AccountingStyle) -> bool | None:
+        return True
+
+
+class Credits:
+    def __init__(
+        self,
+        core: CoreFunds,
+        jobs: Callable[[], Iterable[Job]],
+        post: Callable[[JobUid, Event], None],
+        style: AccountingStyle,
+        fresh: float = FRESH_SECONDS,
+    ) -> None:
+        self._core = core
+        self._jobs = jobs
+        self._post = post
+        self._style = style
+        self._fresh = fresh
+        self._known: dict[Payer, tuple[bool, float]] = {}
+        """Whether it can pay, and until when that is believed."""
+        self._asking: dict[Payer, asyncio.Task[bool | None]] = {}
+
+    # ------------------------------------------------------------------------------------------------- learning
+
+    def short(self, row: ChargeRow) -> None:
+        """A charge was not covered: its job ends (ACC-16), and so does everything else that nobody would pay for."""
+        self._post(row.uid, StopRequested(StopCause.NO_CREDITS))
+        self._learn((row.owner.workspace, row.category), False, STALE_SECONDS)
+        self._stop_all(row.owner, row.category, every=row.charge.style == "reportUsage")
+
+    def locked(self, owner: Owner, category: str) -> None:
+        """The Core says so by itself (control-api 9)."""
+        self._learn((owner.workspace, category), False, STALE_SECONDS)
+        self._stop_all(owner, category, every=True)
+
+    def unlocked(self, owner: Owner, category: str) -> None:
+        self._learn((owner.workspace, category), True, self._fresh)
+
+    def _learn(self, payer: Payer, can_pay: bool, seconds: float) -> None:
+        self._known[payer] = (can_pay, asyncio.get_running_loop().time() + seconds)
+
+    def _stop_all(self, owner: Owner, category: str, every: bool) -> None:
+        """Those that wait are never started (ACC-18). `every`: those that run, too."""
+        for job in self._jobs():
+            machine = job.spec.machine
+            same = job.spec.owner.workspace == owner.workspace and machine.product.category == category
+            if same and machine.tariff is not None and (every or job.phase.kind == "queued"):
+                self._post(job.uid, StopRequested(StopCause.NO_CREDITS))
+
+    # --------------------------------------------------------------------------------------------------- asking
+
+    async def covers(self, id: JobId, spec: JobSpec) -> bool:
+        """Whether the job may start. Answers at once while something is known."""
+        if spec.machine.tariff is None or self._style == "none":
+            return True
+        payer = (spec.owner.workspace, spec.machine.product.category)
+        can_pay, until = self._known.get(payer, (False, 0.0))
+        if until > asyncio.get_running_loop().time():
+            return can_pay
+        return await self._ask(payer, id, spec) is not False
+
+    async def require(self, id: JobId, spec: JobSpec) -> None:
+        """Refuse a job that is known to have nobody who pays (ACC-18). One of whom nothing is known is taken: it is
+        asked about before its start. Raises `PaymentRequired`."""
+        known = self._known.get((spec.owner.workspace, spec.machine.product.category))
+        if known is None or known[0]:
+            return
+        if not await self.covers(id, spec):
+            raise PaymentRequired(
+                "This workspace has reached the compute quota. Apply for more resources, or use another machine type.",
+                NOT_ENOUGH,
+            )
+
+    async def _ask(self, payer: Payer, id: JobId, spec: JobSpec) -> bool | None:
+        """One question for all who want to know at the same time."""
+        asking = self._asking.get(payer)
+        if asking is None:
+            asking = asyncio.create_task(self._answer(payer, id, spec), name=f"credits of {payer[0]}")
+            self._asking[payer] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(payer, None))
+        return await asyncio.shield(asking)
+
+    async def _answer(self, payer: Payer, id: JobId, spec: JobSpec) -> bool | None:
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                answer = await self._core.enough(id, spec, self._style)
+        except (CoreSilent, TimeoutError) as silent:
+            log.info("whether a workspace can pay is not known", job=id, why=str(silent) or "no answer in time")
+            answer = None
+        self._learn(payer, answer is not False, self._fresh if answer else STALE_SECONDS)
+        return answer
