@@ -17,7 +17,7 @@ from typing import Any
 from ucloud_ray.cli import ports
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.config_tree import ConfigError
-from ucloud_ray.settings import Settings
+from ucloud_ray.settings import PolicySettings, Settings
 
 MIN_DISK_BYTES = 2_000_000_000
 MIN_PYTHON = (3, 11)
@@ -40,13 +40,14 @@ class Check:
 
 def all_checks(config: Path | None, data: Path, port: int, provider_port: int) -> list[Check]:
     """In the order in which they are shown."""
-    from ucloud_ray.cli import driver_checks, machine_checks
+    from ucloud_ray.cli import driver_checks, machine_checks, ray_checks
 
     steps: list[Callable[[], Iterator[Check]]] = [
-        lambda: driver_checks.drivers(_scratch_bytes(config)),
+        lambda: driver_checks.drivers(_policy(config).scratch_bytes),
         machine_checks.kernel,
         machine_checks.virtual_machines,
         machine_checks.gpus,
+        lambda: ray_checks.ray(_policy(config).node_loss_grace_seconds),
         lambda: _ports(port, provider_port, data),
         _clock,
         lambda: _configuration(config),
@@ -112,14 +113,14 @@ def _products(settings: Settings) -> Iterator[Check]:
             yield Check("products", None, words, "nodes[].capacity says what it sells; it may exceed the hardware")
 
 
-def _scratch_bytes(config: Path | None) -> int | None:
-    """None also where the configuration cannot be read, which has a line of its own."""
+def _policy(config: Path | None) -> PolicySettings:
+    """The usual one where the configuration cannot be read, which has a line of its own."""
     from ucloud_ray.cli.settings_of import read_settings
 
     try:
-        return read_settings(config).policy.scratch_bytes
+        return read_settings(config).policy
     except (ConfigError, CliError):
-        return None
+        return PolicySettings()
 
 
 def _public_key(key: str) -> Check:
