@@ -125,6 +125,7 @@ def _check(settings: Settings) -> None:
     _check_products(settings)
     _check_nodes(settings)
     _check_orchestrator(settings.orchestrator)
+    _check_accounting(settings.policy)
     if settings.policy.watchdog_seconds < 1:
         raise ConfigError(f"'policy.watchdogSeconds' must be 1 or more, not {settings.policy.watchdog_seconds:g}")
     if settings.policy.reconcile_minutes < 1:
