@@ -12,7 +12,9 @@ from tests.support.local_cluster import CATEGORY, PROVIDER, LocalCluster, Machin
 from tests.support.recorded_updates import RecordedUpdates
 from tests.support.wait import async_wait_until
 from ucloud_ray.control.accounts import Accounts
+from ucloud_ray.control.charger import CoreAccounting, NobodyCharges
 from ucloud_ray.control.clock import SystemClock
+from ucloud_ray.control.credits import CoreFunds, NobodyPays
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.offers import Offers
 from ucloud_ray.control.performer import Patience
@@ -104,6 +106,10 @@ class Rig:
         self.drives: tuple[DriveSettings, ...] = ()
         self.access: Access = NobodyShares()
         self.access_check = 300.0
+        self.accounting: CoreAccounting = NobodyCharges()
+        self.funds: CoreFunds = NobodyPays()
+        self.charge_interval = 60.0
+        self.max_uncharged = 24 * 3600.0
         self.store: Any = None
         self.updates: Any = None
         self.lives: list[Life] = []
@@ -133,6 +139,10 @@ class Rig:
             relay_key=b"k" * 32,
             access=self.access,
             access_check=self.access_check,
+            accounting=self.accounting,
+            funds=self.funds,
+            charge_interval=self.charge_interval,
+            max_uncharged=self.max_uncharged,
         )
         supervisor = Supervisor(parts)
         life = Life(supervisor, Requests(supervisor), cluster, store)

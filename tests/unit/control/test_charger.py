@@ -1,0 +1,228 @@
+"""Charges reach the Core once, whatever it answers; jobs that nobody pays for end (ACC-7, ACC-8, ACC-16, ACC-22)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.contract.store.jobs import a_job
+from tests.support.wait import async_wait_until
+from tests.unit.control.rig import Rig, job, ref
+from ucloud_ray.control.charger import Charger, ChargeRefused, Rhythm
+from ucloud_ray.control.clock import SystemClock
+from ucloud_ray.control.errors import PaymentRequired
+from ucloud_ray.control.ports import Change, ChargeRow, CoreSilent
+from ucloud_ray.domain.effects import Charge
+from ucloud_ray.domain.ids import JobId
+from ucloud_ray.domain.job import AccountingStyle, JobSpec, JobState
+from ucloud_ray.store import SqlJobStore, open_store
+
+QUICK = Rhythm(gather=0.0, first_pause=0.005, longest_pause=0.02, unknown_for=300.0)
+
+
+@dataclass
+class Purse:
+    """The accounting of a Core: what it was charged by name, and what it says."""
+
+    charged: dict[str, int] = field(default_factory=dict)
+    requests: list[list[str]] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
+    """Raised by the next requests, after it has charged."""
+    refused: dict[str, ChargeRefused] = field(default_factory=dict)
+    empty: bool = False
+    funds: bool | None = True
+    asked: int = 0
+
+    async def charge(self, rows: Sequence[ChargeRow]) -> frozenset[int]:
+        self.requests.append([row.charge.charge_id for row in rows])
+        for row in rows:
+            if row.charge.charge_id in self.refused:
+                raise self.refused[row.charge.charge_id]
+        for row in rows:
+            self.charged[row.charge.charge_id] = row.charge.units
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return frozenset(row.seq for row in rows) if self.empty else frozenset()
+
+    async def enough(self, id: JobId, spec: JobSpec, style: AccountingStyle) -> bool | None:
+        self.asked += 1
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return self.funds
+
+
+@dataclass
+class Heard:
+    rows: list[ChargeRow] = field(default_factory=list)
+
+    def short(self, row: ChargeRow) -> None:
+        self.rows.append(row)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlJobStore]:
+    store = await open_store(f"sqlite:///{tmp_path / 'jobs.db'}")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def purse() -> Purse:
+    return Purse()
+
+
+async def owe(store: SqlJobStore, *names: str, style: AccountingStyle = "documented") -> None:
+    for name in names:
+        await store.commit([Change(a_job(name), charges=(Charge(name, style, 1, 1),))])
+
+
+async def run_until_settled(charger: Charger, store: SqlJobStore, left: int = 0) -> None:
+    running = asyncio.create_task(charger.run())
+
+    async def settled() -> bool:
+        return (await store.waiting_charges())[0] == left
+
+    with capture_logs():
+        await async_wait_until(settled, "all charges to be taken", timeout=5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_waits_is_sent_together_and_settled(store: SqlJobStore, purse: Purse) -> None:
+    await owe(store, "a", "b")
+    await run_until_settled(Charger(store, purse, SystemClock(), Heard(), QUICK), store)
+    assert purse.requests == [["a", "b"]]
+    assert purse.charged == {"a": 1, "b": 1}
+
+
+async def test_a_silent_core_is_asked_again_and_what_it_took_counts_once(store: SqlJobStore, purse: Purse) -> None:
+    """ACC-7, ACC-22: the names are the same, so that it can tell."""
+    purse.troubles = [CoreSilent("lost reply"), CoreSilent("down")]
+    await owe(store, "a")
+    await run_until_settled(Charger(store, purse, SystemClock(), Heard(), QUICK), store)
+    assert purse.requests == [["a"]] * 3
+    assert purse.charged == {"a": 1}
+
+
+async def test_a_charge_that_is_refused_is_dropped_and_holds_up_nobody(store: SqlJobStore, purse: Purse) -> None:
+    """REC-10."""
+    purse.refused = {"bad": ChargeRefused("no")}
+    await owe(store, "a", "bad", "b")
+    await run_until_settled(Charger(store, purse, SystemClock(), Heard(), QUICK), store)
+    assert purse.charged == {"a": 1, "b": 1}
+
+
+async def test_a_job_that_the_core_does_not_know_yet_is_charged_later(store: SqlJobStore, purse: Purse) -> None:
+    """REC-11."""
+    purse.refused = {"early": ChargeRefused("404", unknown_job=True)}
+    await owe(store, "early", "b")
+    charger = Charger(store, purse, SystemClock(), Heard(), QUICK)
+    await run_until_settled(charger, store, left=1)
+    assert purse.charged == {"b": 1}
+    purse.refused.clear()
+    await run_until_settled(charger, store)
+    assert purse.charged == {"b": 1, "early": 1}
+
+
+async def test_one_that_it_never_knew_is_dropped_after_minutes(store: SqlJobStore, purse: Purse) -> None:
+    purse.refused = {"ghost": ChargeRefused("404", unknown_job=True)}
+    await owe(store, "ghost")
+    await run_until_settled(Charger(store, purse, SystemClock(), Heard(), replace(QUICK, unknown_for=0.0)), store)
+    assert purse.charged == {}
+
+
+async def test_who_cannot_pay_is_told(store: SqlJobStore, purse: Purse) -> None:
+    heard, purse.empty = Heard(), True
+    await owe(store, "a")
+    await run_until_settled(Charger(store, purse, SystemClock(), heard, QUICK), store)
+    assert [row.job_id for row in heard.rows] == ["a"]
+
+
+# ------------------------------------------------------------------------------------------- the whole supervisor
+
+
+def paying(rig: Rig, purse: Purse) -> None:
+    rig.accounting = rig.funds = purse
+    rig.charge_interval = 0.02
+
+
+async def test_a_job_is_charged_for_its_time_and_its_rest(rig: Rig, purse: Purse) -> None:
+    """ACC-2, ACC-6 through store, engine and charger."""
+    paying(rig, purse)
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+    rig.clock.shift += 90_000
+    await rig.until(lambda: list(purse.charged.values()) == [1], "the first minute to be charged")
+    await life.requests.terminate([ref("1")])
+    await rig.until(lambda: list(purse.charged.values()) == [1, 1], "the begun minute to be charged")
+    assert await rig.store.waiting_charges() == (0, None)
+
+
+async def test_a_running_job_without_funds_is_stopped(rig: Rig, purse: Purse) -> None:
+    """ACC-16: nobody else does (conformance point 14)."""
+    paying(rig, purse)
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+    purse.empty = True
+    rig.clock.shift += 60_000
+    await rig.until_state("1", JobState.SUCCESS)
+    assert rig.told_texts("1")[-1] == "Your job has been terminated (No more credits)"
+
+
+async def test_a_job_that_nobody_pays_for_is_never_started_and_the_next_is_refused(rig: Rig, purse: Purse) -> None:
+    """ACC-9, ACC-18."""
+    paying(rig, purse)
+    purse.funds = False
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.SUCCESS)
+    assert rig.states("1") == [JobState.IN_QUEUE, JobState.SUCCESS]
+    assert not life.cluster.called("start")
+    with pytest.raises(PaymentRequired) as refused:
+        await life.requests.submit([job("2", "run=forever")])
+    assert refused.value.error_code == "NOT_ENOUGH_COMPUTE_CREDITS"
+    assert await rig.store.find(ref("2")) is None
+
+
+async def test_a_core_that_does_not_tell_keeps_no_job_from_starting(rig: Rig, purse: Purse) -> None:
+    """ACC-22."""
+    paying(rig, purse)
+    purse.troubles = [CoreSilent("down")]
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+
+
+async def test_one_question_serves_many_jobs(rig: Rig, purse: Purse) -> None:
+    paying(rig, purse)
+    life = await rig.start()
+    await life.requests.submit([job(str(number)) for number in range(20)])
+    for number in range(20):
+        await rig.until_state(str(number), JobState.SUCCESS)
+    assert purse.asked == 1
+
+
+async def test_nothing_is_started_while_charges_have_waited_for_too_long(rig: Rig, purse: Purse) -> None:
+    """ACC-22: `maxUnchargedHours`; what runs goes on."""
+    paying(rig, purse)
+    rig.max_uncharged = 60.0
+    purse.troubles = [CoreSilent("down")] * 10_000
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+    rig.clock.shift += 61_000
+    await rig.until(lambda: purse.requests, "a charge that is not taken")
+    rig.clock.shift += 61_000
+    await rig.until(lambda: life.supervisor.scheduler._held, "the queue to be held")
+    await life.requests.submit([job("2", "run=forever")])
+    await rig.until(lambda: any("accounting" in text for text in rig.told_texts("2")), "its user to be told")
+    assert rig.states("1")[-1] is JobState.RUNNING
+    purse.troubles.clear()
+    await rig.until_state("2", JobState.RUNNING)
