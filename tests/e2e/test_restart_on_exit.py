@@ -6,8 +6,10 @@ The orchestrator is killed while they wait: what it means to do is on disk.
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from tests.support.wait import wait_until
 
 LIVES = 'echo start >> starts; echo "life $(wc -l < starts)"; [ "$(wc -l < starts)" = 1 ] && exit 7; exec sleep 1000'
 """Ends by itself the first time, and never again."""
+PRICE = 100_000
+"""Of a minute of the machine."""
 KINDS = {"native": NATIVE_SHELL, "docker": DOCKER_SHELL}
 
 
@@ -99,3 +103,16 @@ def test_a_job_that_is_stopped_is_not_started_again(lived: Mapping[str, Lived]) 
         assert shown["status"]["allowRestart"] is False
     assert states(stack.job(waiting)) == ["IN_QUEUE", "RUNNING", "SUSPENDED", "SUCCESS"]
     assert all(one.starts == 2 for one in lived.values())
+
+
+def test_each_life_is_charged_once(lived: Mapping[str, Lived]) -> None:
+    """ACC-1, ACC-6: a begun minute of a life is a whole one, the pause between two costs nothing."""
+    one = lived["native"]
+
+    def charged() -> list[tuple[int, int, int]]:
+        with closing(sqlite3.connect(one.stack.data / "orchestrator.db")) as file:
+            question = "SELECT units, periods, amount FROM orchestrator_charges WHERE job_id = ? ORDER BY charged_at"
+            return [tuple(row) for row in file.execute(question, (int(one.id),))]
+
+    wait_until(lambda: len(charged()) == 2, "the charges of both lives")
+    assert charged() == [(1, 1, PRICE), (1, 1, PRICE)]
