@@ -53,6 +53,9 @@ log = structlog.get_logger(__name__)
 LOST_RAY_STATUS = 75
 """Exit status of a front end that lost its cluster: whoever runs it starts it again (sysexits' "try again")."""
 
+LOST_STORE_STATUS = 76
+"""Exit status of a supervisor that another one replaced; Ray makes it again, and it finds out why it may not start."""
+
 LOOK_SECONDS = 2.0
 """Between two looks at the supervisor; a user who starts everything waits for the first bad news."""
 WATCH_SECONDS = 5.0
@@ -148,7 +151,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
     garbage.collect_less_often()
     watchdog.guard(settings.policy.watchdog_seconds)
     clock = SystemClock()
-    store = await open_store(settings.store_url, clock, patience=20.0)
+    store = await open_store(settings.store_url, clock, patience=20.0, lost=_leave_to_another)
     clock.count_from(await store.anchor(Anchor.now()))
     core = CoreClient(settings.core)
     unknown: asyncio.Queue[JobUid] = asyncio.Queue()
@@ -196,6 +199,12 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
         await store.close()
 
     return Built(supervisor, requests, close)
+
+
+def _leave_to_another() -> None:
+    """Another supervisor writes the database now, and what this one remembers is out of date: it must not go on."""
+    log.error("another process has taken over the database; leaving")
+    os._exit(LOST_STORE_STATUS)
 
 
 async def _forget(unknown: asyncio.Queue[JobUid], supervisor: Supervisor) -> None:

@@ -44,6 +44,14 @@ class Server:
             connection.execute(f'CREATE DATABASE "{name}"')
         return f"postgresql://tester:{_PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{name}"
 
+    def end_sessions(self, url: str) -> None:
+        """As when the way to its clients broke and the server has noticed."""
+        with psycopg.connect(self._dsn(url.rpartition("/")[2]), autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
     def stop(self) -> None:
         """At once, as a crash; idempotent."""
         if self.process.poll() is None:

@@ -9,6 +9,9 @@ from sqlalchemy.engine import URL
 
 _BUSY_MILLIS = 5_000
 
+_CLIENT_PATIENCE = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 15_000}
+"""A server that is cut off is noticed after 15 s. Seconds, but for the last one; libpq's names."""
+
 
 def writer_engine(url: URL) -> Engine:
     """One connection, kept. A transaction owns the write lock of SQLite from its beginning."""
@@ -42,7 +45,7 @@ def _postgres(url: URL, connections: int) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,
-        connect_args={"connect_timeout": 5},
+        connect_args={"connect_timeout": 5, **_CLIENT_PATIENCE},
     )
 
 

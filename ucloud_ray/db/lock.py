@@ -1,6 +1,8 @@
 """One writer per database: a lock file beside a SQLite file, a session lock inside PostgreSQL.
 
-Both belong to the process and vanish with it, also after kill -9. The lock file itself stays and means nothing.
+Both belong to the process and vanish with it, also after kill -9. The lock file itself stays and means nothing. The
+session lock goes with its connection, too: a writer on a machine that was cut off may find it free again after another
+one has written. So each writer of PostgreSQL has a number, and one that is not the last does not write any more.
 """
 
 from __future__ import annotations
@@ -57,18 +59,52 @@ class FileLock:
         )
 
 
-def hold_session_lock(engine: Engine, name: str, patience: float) -> None:
+class SessionLock:
     """Every connection that this PostgreSQL engine makes takes the lock `name` first, or is refused."""
-    key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
-    def take(connection: Any, _record: object) -> None:
+    def __init__(self, engine: Engine, name: str, patience: float, lost: Callable[[], None]) -> None:
+        """`lost`: called when the lock went to another process, in the thread that wanted to write."""
+        self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        self._table = f"{name}_writer"
+        self._patience = patience
+        self._lost = lost
+        self._number: int | None = None
+        event.listen(engine, "connect", self._take)
+
+    def _take(self, connection: Any, _record: object) -> None:
         try:
-            _insist(lambda: _try_session_lock(connection, key), patience, _session_in_use)
+            _insist(lambda: _try_session_lock(connection, self._key), self._patience, _session_in_use)
+            with connection.cursor() as cursor:
+                self._sign(cursor)
+            connection.commit()
+        except StoreInUse:
+            connection.close()
+            if self._number is not None:
+                self._lost()
+            raise
         except BaseException:
             connection.close()
             raise
 
-    event.listen(engine, "connect", take)
+    def _sign(self, cursor: Any) -> None:
+        """The first time we become the last writer; from then on we must still be it."""
+        for setting, seconds in _SERVER_PATIENCE.items():
+            cursor.execute(f"SET {setting} = {seconds}")
+        if self._number is None:
+            cursor.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (one boolean PRIMARY KEY, number bigint)")
+            cursor.execute(
+                f"INSERT INTO {self._table} VALUES (true, 1) "
+                f"ON CONFLICT (one) DO UPDATE SET number = {self._table}.number + 1 RETURNING number"
+            )
+            self._number = cursor.fetchone()[0]
+        else:
+            cursor.execute(f"SELECT number FROM {self._table}")
+            if cursor.fetchone()[0] != self._number:
+                raise StoreInUse("Another process has written to this PostgreSQL database since. Start this one again.")
+
+
+_SERVER_PATIENCE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 2}
+"""After 15 s without a sign of life the server ends a session and with it the lock; by itself it would take hours."""
 
 
 def _try_session_lock(connection: Any, key: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Engine, text
@@ -12,29 +13,40 @@ from sqlalchemy.engine import URL
 from ucloud_ray.db.database import Database
 from ucloud_ray.db.engines import look_engine, reader_engine, writer_engine
 from ucloud_ray.db.errors import StoreDamaged, StoreMisconfigured
-from ucloud_ray.db.lock import FileLock, hold_session_lock
+from ucloud_ray.db.lock import FileLock, SessionLock
 from ucloud_ray.db.migrate import Schema
 from ucloud_ray.db.translate import translated
 from ucloud_ray.db.urls import parse_url, shown
 
+Opening = Callable[[URL, Schema, int, float], Database]
 
-async def open_database(url: str, migrations_package: str, *, readers: int = 1, patience: float = 1.0) -> Database:
+
+async def open_database(
+    url: str,
+    migrations_package: str,
+    *,
+    readers: int = 1,
+    patience: float = 1.0,
+    lost: Callable[[], None] = lambda: None,
+) -> Database:
     """Open for writing; at most one process can. Creates what is missing and upgrades an older schema.
 
     `migrations_package`: dotted name of a package with a folder `versions` of Alembic scripts. `readers`: threads that
-    serve `read`. `patience`: seconds to wait for a writer that is just ending.
+    serve `read`. `patience`: seconds to wait for a writer that is just ending. `lost`: called, in another thread, when
+    a lost connection let another process write; each later write raises `StoreInUse`, so this one should start again.
 
     Raises `StoreInUse`, `StoreDamaged`, `StoreTooNew`, `StoreMisconfigured` (the database is then as it was) or
     `StoreUnavailable`.
     """
     parsed = parse_url(url)
     schema = Schema(migrations_package)
-    return await asyncio.to_thread(_open, parsed, schema, readers, patience)
+    open_it = _open_sqlite if parsed.get_backend_name() == "sqlite" else partial(_open_postgres, lost=lost)
+    return await asyncio.to_thread(_open, open_it, parsed, schema, readers, patience)
 
 
-def _open(url: URL, schema: Schema, readers: int, patience: float) -> Database:
+def _open(open_it: Opening, url: URL, schema: Schema, readers: int, patience: float) -> Database:
     try:
-        return (_open_sqlite if url.get_backend_name() == "sqlite" else _open_postgres)(url, schema, readers, patience)
+        return open_it(url, schema, readers, patience)
     except OSError as error:
         raise StoreMisconfigured(f"{error.filename} cannot be used: {error.strerror}.") from error
     except Exception as error:
@@ -56,9 +68,9 @@ def _open_sqlite(url: URL, schema: Schema, readers: int, patience: float) -> Dat
         raise
 
 
-def _open_postgres(url: URL, schema: Schema, readers: int, patience: float) -> Database:
+def _open_postgres(url: URL, schema: Schema, readers: int, patience: float, lost: Callable[[], None]) -> Database:
     writer = writer_engine(url)
-    hold_session_lock(writer, schema.version_table, patience)
+    SessionLock(writer, schema.version_table, patience, lost)
     return _migrated(url, schema, readers, writer, lambda: None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from ucloud_ray.control.ports import Clock
 from ucloud_ray.db import open_database
@@ -12,13 +13,18 @@ from ucloud_ray.store.job_store import SqlJobStore
 MIGRATIONS = "ucloud_ray.store.migrations"
 
 
-async def open_store(url: str, clock: Clock | None = None, *, patience: float = 1.0) -> SqlJobStore:
+async def open_store(
+    url: str, clock: Clock | None = None, *, patience: float = 1.0, lost: Callable[[], None] = lambda: None
+) -> SqlJobStore:
     """`sqlite:///<path>` or `postgresql://…`. Creates or upgrades the schema.
 
     `clock`: wall clock for what is stored; the system's when None. `patience`: seconds to wait for a predecessor that
-    is just ending. Raises `StoreInUse`, `StoreDamaged`, `StoreTooNew`, `StoreMisconfigured`, `StoreUnavailable`.
+    is just ending. `lost`: as for `open_database`.
+
+    Raises `StoreInUse`, `StoreDamaged`, `StoreTooNew`, `StoreMisconfigured`, `StoreUnavailable`.
     """
-    return SqlJobStore(await open_database(url, MIGRATIONS, patience=patience), clock or _SystemClock())
+    database = await open_database(url, MIGRATIONS, patience=patience, lost=lost)
+    return SqlJobStore(database, clock or _SystemClock())
 
 
 class _SystemClock:

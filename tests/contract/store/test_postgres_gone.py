@@ -40,6 +40,32 @@ async def test_a_server_that_is_gone_is_unavailable_and_used_again_when_it_is_ba
             again.stop()
 
 
+async def test_a_writer_whose_place_was_taken_never_writes_again() -> None:
+    """D2: not even when its successor has gone, and the lock is free: what it remembers is out of date."""
+    with running_server() as server:
+        url = server.new_database()
+        told: list[str] = []
+        first = await open_store(url, patience=0, lost=lambda: told.append("lost"))
+        await first.commit([Change(a_job("1"))])
+        server.end_sessions(url)
+        second = await open_store(url, patience=5)
+        with pytest.raises(StoreInUse, match="Another process uses"):
+            await _repeat(first, Change(a_job("2")))
+        await second.commit([Change(a_job("3"))])
+        await second.close()
+        with pytest.raises(StoreInUse, match="Start this one again"):
+            await _repeat(first, Change(a_job("4")))
+        assert [job.id for job in await first.active_jobs()] == ["1", "3"]
+        assert set(told) == {"lost"}
+        await first.close()
+
+
+async def _repeat(store: SqlJobStore, change: Change) -> None:
+    """Until the store has noticed that its connection is gone."""
+    while not await _accepted(store, change):
+        pass
+
+
 async def test_what_postgres_refuses_is_said_without_the_password(caplog: pytest.LogCaptureFixture) -> None:
     with running_server() as server:
         url = server.new_database()
