@@ -258,10 +258,12 @@ def test_a_job_that_is_over_cannot_be_extended(shells: Stack) -> None:
 
 
 def test_a_job_whose_time_is_over_is_stopped_and_expired(shells: Stack, shell: dict[str, str]) -> None:
-    """T8, TIME-2."""
-    job = shells.run(shell, var=WAITS, timeAllocation={"hours": 0, "minutes": 0, "seconds": 1})
+    """T8, TIME-2, TIME-10: the program hears of it, and what it says last is kept."""
+    script = "trap 'echo the last words; exit 3' TERM; sleep 600 & wait"
+    job = shells.run(shell, var=script, timeAllocation={"hours": 0, "minutes": 0, "seconds": 1})
     assert states(job) == ["IN_QUEUE", "RUNNING", "EXPIRED"]
     assert texts(job)[-1] == "Your job has expired"
+    assert "the last words\n" in shells.output(job["id"])
 
 
 # ---------------------------------------------------------------------------------------------- what is offered
