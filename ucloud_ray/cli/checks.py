@@ -21,8 +21,6 @@ from ucloud_ray.settings import PolicySettings, Settings
 
 MIN_DISK_BYTES = 2_000_000_000
 MIN_PYTHON = (3, 11)
-EARLIEST_CLOCK = 1_700_000_000
-"""A clock before this (November 2023) was never set: tokens would be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Check:
 
 def all_checks(config: Path | None, data: Path, port: int, provider_port: int) -> list[Check]:
     """In the order in which they are shown."""
-    from ucloud_ray.cli import driver_checks, machine_checks, ray_checks
+    from ucloud_ray.cli import clock_checks, driver_checks, machine_checks, ray_checks
 
     steps: list[Callable[[], Iterator[Check]]] = [
         lambda: driver_checks.drivers(_policy(config).scratch_bytes),
@@ -49,7 +47,7 @@ def all_checks(config: Path | None, data: Path, port: int, provider_port: int) -
         machine_checks.gpus,
         lambda: ray_checks.ray(_policy(config).node_loss_grace_seconds),
         lambda: _ports(port, provider_port, data),
-        _clock,
+        clock_checks.clock,
         lambda: _configuration(config),
         lambda: _disk(data),
         _versions,
@@ -71,17 +69,8 @@ def _ports(port: int, provider_port: int, data: Path) -> Iterator[Check]:
             yield Check("ports", False, f"{number} is taken", f"start the {part} with {option} 0 or another number")
 
 
-def _clock() -> Iterator[Check]:
-    import time
-
-    now = time.time()
-    if now < EARLIEST_CLOCK:
-        yield Check("clock", False, f"it is set to {time.ctime(now)}", "set the clock; tokens are refused otherwise")
-    else:
-        yield Check("clock", True, time.strftime("%Y-%m-%d %H:%M:%S %z"))
-
-
 def _configuration(config: Path | None) -> Iterator[Check]:
+    from ucloud_ray.cli import clock_checks
     from ucloud_ray.cli.settings_of import read_settings
     from ucloud_ray.config import find_file
 
@@ -92,6 +81,7 @@ def _configuration(config: Path | None) -> Iterator[Check]:
         yield Check("configuration", False, str(error))
         return
     yield Check("configuration", True, str(file) if file else "none: the embedded defaults of `up` are used")
+    yield from clock_checks.clock_of_core(settings.core.url)
     yield from _products(settings)
     if settings.core.public_key:
         yield _public_key(settings.core.public_key)
