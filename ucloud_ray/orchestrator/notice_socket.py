@@ -52,8 +52,8 @@ class Notices:
                 await _either(
                     self._tell(socket, provider, listener, encoder), self._answer_requests(socket, provider, listener)
                 )
-        except WebSocketDisconnect:
-            return
+        except (WebSocketDisconnect, RuntimeError):
+            return  # the client has left, perhaps in the middle of what we sent
         except (BadFrame, ApiError, StoreError, TimeoutError, KeyError):
             with contextlib.suppress(RuntimeError):  # it has left by itself
                 await socket.close()

@@ -84,8 +84,9 @@ class Orchestrator:
             database, self.catalogue, self.products, self.drives, provider, view, books, feed, now
         )
         self.reading = JobReading(database, view)
-        self.control = Control(database, self.reading, hub, _pace(settings.options), now)
-        self.restarts = Restarts(database, self.control, self.products, provider, view, now)
+        pace = _pace(settings.options)
+        self.control = Control(database, self.reading, hub, pace, now)
+        self.restarts = Restarts(database, self.control, self.products, provider, view, pace, now)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
         self.removal = JobRemoval(database, hub)
         self.output = JobOutput(database, provider)

@@ -29,7 +29,7 @@ from ucloud_ray.orchestrator.errors import ApiError, NotFound, ProviderRefused
 from ucloud_ray.orchestrator.job_record import JobRecord
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import AGAIN, ProviderClient
-from ucloud_ray.orchestrator.update_rules import SUSPENDED
+from ucloud_ray.orchestrator.update_rules import SUSPENDED, RestartPace
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
@@ -65,6 +65,7 @@ class Restarts:
         products: ProductBook,
         provider: ProviderClient,
         view: JobView,
+        pace: RestartPace,
         now: Callable[[], int],
     ) -> None:
         self._database = database
@@ -72,6 +73,7 @@ class Restarts:
         self._products = products
         self._provider = provider
         self._view = view
+        self._longest_wait = max(pace.longest, CONFIRM_MILLIS)
         self._now = now
         self._held: dict[int, _Held] = {}
 
@@ -114,7 +116,7 @@ class Restarts:
         """Seconds until the next one is due."""
         waiting = await self._database.read(lambda connection: job_rows.waiting_for_restart(connection, AT_ONCE))
         now = self._now()
-        due = [job_id for job_id, at in waiting if at <= now]
+        due = [job_id for job_id, at in waiting if self._is_due(at, now)]
         if due:
             await asyncio.gather(*(self._start(job_id) for job_id in due))
             return 0.0
@@ -123,12 +125,16 @@ class Restarts:
     async def _start(self, job_id: int) -> None:
         async with self._hold(job_id):
             record = await self._waiting(job_id)
-            if record is None or (record.facts.restart_at or 0) > self._now():
+            if record is None or not self._is_due(record.facts.restart_at or 0, self._now()):
                 return
             if not await self._can_pay(record):
                 await self._end(record, "SUCCESS", NO_CREDITS)
             elif await self._note(job_id, RETRY_MILLIS):
                 await self._order(record)
+
+    def _is_due(self, at: int, now: int) -> bool:
+        """Nothing waits for longer than it may: then the clock was set back, and its user must not wait for that."""
+        return at <= now or at > now + self._longest_wait
 
     async def _order(self, record: JobRecord) -> None:
         try:

@@ -22,13 +22,15 @@ _USAGE = TypeAdapter(list[UsageReport])
 @router.get("/wallets/browse")
 async def browse(request: Request) -> Response:
     orchestrator, user = _caller(request)
-    return answer(await orchestrator.wallets.browse(user, request.query_params))
+    project = request.headers.get("project")
+    return answer(await orchestrator.wallets.browse(user, project, request.query_params))
 
 
 @router.get("/v2/browseWallets")
 async def browse_current(request: Request) -> Response:
     orchestrator, user = _caller(request)
-    return answer(await orchestrator.wallets.browse_current(user, request.query_params))
+    project = request.headers.get("project")
+    return answer(await orchestrator.wallets.browse_current(user, project, request.query_params))
 
 
 @router.post("/wallets/grant")

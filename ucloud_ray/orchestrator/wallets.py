@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -51,14 +52,14 @@ class Wallets:
         self._feed = feed
         self._now = now
 
-    async def browse(self, user: User, query: Mapping[str, str]) -> dict[str, Any]:
-        """`PageV2<Wallet>` of the mission document: what the caller has."""
-        return await self._browse(user, query, wallet_view.documented)
+    async def browse(self, user: User, project: str | None, query: Mapping[str, str]) -> dict[str, Any]:
+        """`PageV2<Wallet>` of the mission document: what the workspace has. Raises `Forbidden`, `BadRequest`."""
+        return await self._browse(user, project, query, wallet_view.documented)
 
-    async def browse_current(self, user: User, query: Mapping[str, str]) -> dict[str, Any]:
+    async def browse_current(self, user: User, project: str | None, query: Mapping[str, str]) -> dict[str, Any]:
         """The same as the current Core shows it."""
         now = self._now()
-        return await self._browse(user, query, lambda wallet, category: wallet_view.current(wallet, category, now))
+        return await self._browse(user, project, query, partial(wallet_view.current, now=now))
 
     async def usable(self, user: User) -> Callable[[ProductKey], bool]:
         """Which products somebody may use: those that are free, and those that they were granted something for (mission
@@ -125,14 +126,16 @@ class Wallets:
 
         self._feed.publish(await self._database.write(work))
 
-    async def _browse(self, user: User, query: Mapping[str, str], shown: Shown) -> dict[str, Any]:
+    async def _browse(self, user: User, project: str | None, query: Mapping[str, str], shown: Shown) -> dict[str, Any]:
         everybody = parse_flag(query, "everybody")
-        if everybody and not user.is_admin:
-            raise Forbidden("Only administrators may see everybody's wallets.")
+        if (everybody or project) and not user.is_admin:
+            raise Forbidden(
+                "Only administrators may see wallets of others, and nobody else is a member of a project here."
+            )
         size, offset = parse_page_size(query), parse_offset(query)
         wanted = query.get("filterType") or query.get("filterProductType")
-        owner = None if everybody else Owner(USER, user.name)
-        found = await self._load(owner) if wanted in (None, "", "COMPUTE") else []
+        owner = Owner(PROJECT, project) if project else Owner(USER, user.name)
+        found = await self._load(None if everybody else owner) if wanted in (None, "", "COMPUTE") else []
         page = [shown(wallet, category) for wallet, category in found[offset : offset + size]]
         more = len(found) > offset + size
         return {"itemsPerPage": size, "items": page, "next": str(offset + size) if more else None}

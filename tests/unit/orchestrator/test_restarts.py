@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tests.unit.orchestrator.fake_provider import FakeProvider
 from ucloud_ray.orchestrator import job_rows, restarts
 from ucloud_ray.orchestrator.orchestrator import now_millis
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
+from ucloud_ray.orchestrator.tables import jobs
 from ucloud_ray.orchestrator.update_rules import Applied, JobFacts, RestartPace, apply_updates
 from ucloud_ray.settings import OrchestratorOptions
 from ucloud_ray.wire.updates import JobUpdate
@@ -332,6 +334,14 @@ async def test_a_wait_survives_the_orchestrator(settings: OrchestratorSettings, 
         await setup.post("/api/jobs/unsuspend", {"items": [{"id": waits}]})
         await settled(lambda: len(later.calls("jobs")) == 1, "the job that waits to be created again")
         assert later.calls("jobs")[0].body["items"][0]["id"] == waits
+
+
+async def test_a_clock_that_is_set_back_makes_nobody_wait(patient: Setup) -> None:
+    job = await ended(patient)
+    tomorrow = sa.update(jobs).values(restart_at=now_millis() + 86_400_000)
+    await patient.orchestrator._database.write(lambda connection: connection.execute(tomorrow))
+    await patient.orchestrator.restarts._round()
+    assert [call.body["items"][0]["id"] for call in patient.provider.calls("jobs")] == [job, job]
 
 
 async def test_a_deleted_job_is_not_started(patient: Setup) -> None:

@@ -336,6 +336,9 @@ async def test_a_project_has_a_wallet_of_its_own(poor: Setup) -> None:
     await grant(poor, 10, project)
     assert await report(poor, usage(10, owner=project), usage(9)) == [False, True]
     assert await balance(poor) == 991
+    (theirs,) = (await poor.get(BROWSE, poor.user(admin=True) | {"Project": "5a1b"})).json()["items"]
+    assert (theirs["owner"], theirs["allocations"][0]["balance"]) == (project, 0)
+    assert (await poor.get(CURRENT, poor.user() | {"Project": "5a1b"})).status_code == 403
 
 
 async def test_only_the_provider_reports(setup: Setup) -> None:
