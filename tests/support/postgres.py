@@ -34,6 +34,7 @@ def missing_programs() -> str | None:
 @dataclass(frozen=True)
 class Server:
     folder: Path
+    address: str
     port: int
     process: subprocess.Popen[bytes]
 
@@ -42,7 +43,7 @@ class Server:
         name = f"test_{uuid4().hex}"
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql://tester:{_PASSWORD.replace(' ', '%20')}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://tester:{_PASSWORD.replace(' ', '%20')}@{self.address}:{self.port}/{name}"
 
     def end_sessions(self, url: str) -> None:
         """As when the way to its clients broke and the server has noticed."""
@@ -68,16 +69,17 @@ class Server:
         return True
 
     def _dsn(self, database: str) -> str:
-        return f"host=127.0.0.1 port={self.port} user=tester password='{_PASSWORD}' dbname={database}"
+        return f"host={self.address} port={self.port} user=tester password='{_PASSWORD}' dbname={database}"
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(address: str = "127.0.0.1") -> Iterator[Server]:
+    """`address`: an IPv4 one of this machine. Whoever is in the same /24 network may connect."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     try:
         _give_away(folder)
-        _init(folder)
-        server = start(folder, _free_port())
+        _init(folder, address)
+        server = start(folder, _free_port(), address)
         try:
             yield server
         finally:
@@ -86,20 +88,25 @@ def running_server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(folder: Path, port: int) -> Server:
+def start(folder: Path, port: int, address: str = "127.0.0.1") -> Server:
     """A server on a folder that `initdb` made. Durability stays on: it is what the tests are about."""
-    options = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={folder}", "shared_buffers=16MB"]
+    options = [
+        f"port={port}",
+        f"listen_addresses={address}",
+        f"unix_socket_directories={folder}",
+        "shared_buffers=16MB",
+    ]
     settings = [part for option in options for part in ("-c", option)]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             _as_postgres(["postgres", "-D", str(folder / "data"), *settings]), stdout=log, stderr=log, cwd=folder
         )
-    server = Server(folder, port, process)
+    server = Server(folder, address, port, process)
     wait_until(server.ready, "PostgreSQL to answer")
     return server
 
 
-def _init(folder: Path) -> None:
+def _init(folder: Path, address: str) -> None:
     secret = folder / "password"
     secret.write_text(_PASSWORD)
     _give_away(secret)
@@ -107,6 +114,8 @@ def _init(folder: Path) -> None:
     subprocess.run(
         _as_postgres([*command, "-E", "UTF8", "--locale=C.UTF-8"]), check=True, capture_output=True, cwd=folder
     )
+    with (folder / "data/pg_hba.conf").open("a") as access:
+        access.write(f"host all all {address}/24 scram-sha-256\n")
 
 
 def _as_postgres(command: list[str]) -> list[str]:

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import yaml
 
 from tests.support import dockerd, images, leftovers
 from tests.support.hosts import Host, Segment, hosts
+from tests.support.postgres import running_server
 from tests.support.stack import COMMAND, Stack
 from tests.support.wait import wait_until
 
@@ -33,25 +35,30 @@ NAMES = (socket.gethostname(), "node-1", "node-2")
 SLOTS = 2
 """Replicas of `example-small` that each host has room for."""
 
+CATEGORY = "example-compute"
+
 WHOLE = {"product": {"id": "example-whole", "category": "example-compute", "provider": "example"}}
 """A replica of this is alone on its host, so that three are on three."""
 
-_CONFIG = """
-products:
-  - {{name: example-small, category: example-compute, cpu: 1, memoryInGigs: 2}}
-  - {{name: example-whole, category: example-compute, cpu: {slots}, memoryInGigs: {memory}}}
-provider: {{listen: "{address}:8889", publicUrl: "http://{address}:8889"}}
-core: {{url: "http://{address}:8080"}}
-ray: {{listen: "{address}:6379"}}
-nodeDir: {folder}/hosts/{{host}}
-network: {{range: 10.83.0.0/20}}
-nodes:
-  - {{categories: [example-compute], capacity: {{example-compute: {{cpu: {slots}, memoryInGigs: {memory}, gpu: 0}}}}}}
-policy: {{warmReplicaActors: 1, replicaLingerSeconds: 1, {policy}}}
-{more}
-"""
 
-_POLICY = "nodeLossGraceSeconds: 40"
+def _config(segment: Segment, folder: Path) -> dict[str, Any]:
+    """`ucloud-ray.yaml` of all hosts. Names and addresses are those of the first one."""
+    address, memory = segment[0].address, 2 * SLOTS
+    sold = {"cpu": SLOTS, "memoryInGigs": memory, "gpu": 0}
+    return {
+        "products": [
+            {"name": "example-small", "category": CATEGORY, "cpu": 1, "memoryInGigs": 2},
+            {"name": "example-whole", "category": CATEGORY, "cpu": SLOTS, "memoryInGigs": memory},
+        ],
+        "provider": {"listen": f"{address}:8889", "publicUrl": f"http://{address}:8889"},
+        "core": {"url": f"http://{address}:8080"},
+        "ray": {"listen": f"{address}:6379"},
+        "nodeDir": f"{folder}/hosts/{{host}}",
+        "network": {"range": "10.83.0.0/20"},
+        "nodes": [{"categories": [CATEGORY], "capacity": {CATEGORY: sold}}],
+        "policy": {"warmReplicaActors": 1, "nodeLossGraceSeconds": 40, "replicaLingerSeconds": 1},
+    }
+
 
 _IMPATIENT = {
     "RAY_health_check_initial_delay_ms": "1000",
@@ -159,11 +166,14 @@ class RayHosts:
 
 
 @contextmanager
-def ray_hosts(policy: str = _POLICY, slots: int = SLOTS, more: str = "") -> Iterator[RayHosts]:
-    """`policy`: more of it, as YAML between braces. `slots`: of each host. `more`: lines of the configuration."""
+def ray_hosts(changes: Mapping[str, Any] | None = None, *, postgres: bool = False) -> Iterator[RayHosts]:
+    """`changes` replace keys of the configuration. `postgres`: the provider's store, which all hosts reach."""
     with ExitStack() as cleanup:
         segment = cleanup.enter_context(hosts(3))
-        made = RayHosts(segment, _stack(segment, policy, slots, more))
+        more = dict(changes or {})
+        if postgres:
+            more["store"] = cleanup.enter_context(running_server(segment.outside)).new_database()
+        made = RayHosts(segment, _stack(segment, more))
         cleanup.callback(made.close)
         with ThreadPoolExecutor(4) as threads:
             done = [threads.submit(images.batch_image, host.docker_url) for host in segment.hosts]
@@ -176,14 +186,13 @@ def ray_hosts(policy: str = _POLICY, slots: int = SLOTS, more: str = "") -> Iter
         yield made
 
 
-def _stack(segment: Segment, policy: str, slots: int, more: str) -> Stack:
+def _stack(segment: Segment, changes: Mapping[str, Any]) -> Stack:
     first: Host = segment[0]
     folder = segment.folder / "stack"
     folder.mkdir()
     segment.folder.chmod(0o711)  # the user that processes run as looks up its files below it
-    (folder / "ucloud-ray.yaml").write_text(
-        _CONFIG.format(address=first.address, folder=folder, slots=slots, memory=2 * slots, policy=policy, more=more)
-    )
+    config = {**_config(segment, folder), **changes}
+    (folder / "ucloud-ray.yaml").write_text(yaml.safe_dump(config))
     stack = Stack(folder / "data", first.docker_url, first.command())
     stack.environment |= _IMPATIENT
     return stack

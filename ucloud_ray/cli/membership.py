@@ -53,7 +53,7 @@ class Membership:
                 self._wait_for_head()
                 self._stay()
         finally:
-            self.raylet.stop()
+            self._end_raylet(self.knock() is Answer.LISTENS)
 
     def _asked_to_leave(self, number: int, frame: FrameType | None) -> None:
         self.leave.set()
@@ -75,11 +75,16 @@ class Membership:
         reason = self._why_over()
         if self.leave.is_set():
             return
-        self.raylet.sweep()  # asked to end it would wait for a head that does not know it any more
-        self.raylet.stop()
+        self._end_raylet(politely=False)
         lasted = time.monotonic() - started
         self._pause = FIRST_PAUSE_SECONDS if lasted > HEALTHY_SECONDS else self._longer_pause()
         self.say(f"{reason}; joining again in {self._pause:g} s (see {self.raylet.log_file})")
+
+    def _end_raylet(self, politely: bool) -> None:
+        """Asked to end it would wait for the word of a head that does not know it any more, or cannot be reached."""
+        if not politely:
+            self.raylet.sweep()
+        self.raylet.stop()
 
     def _why_over(self) -> str:
         head = _Head()
