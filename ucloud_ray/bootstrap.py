@@ -30,6 +30,7 @@ from runtimes.settings import DockerSettings, NativeSettings, RegistryLogin, Run
 from ucloud_ray import __version__, garbage, telemetry, watchdog
 from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.clock import Anchor, SystemClock
+from ucloud_ray.control.credits import Credits
 from ucloud_ray.control.drives import JOB_UID, Drives
 from ucloud_ray.control.fabric import METADATA, Ground
 from ucloud_ray.control.log_follow import RelayFollower
@@ -47,6 +48,8 @@ from ucloud_ray.settings import Settings
 if TYPE_CHECKING:
     from ucloud_ray.cluster.factories import Built, ClusterSettings
     from ucloud_ray.cluster.ray_cluster import RayCluster
+    from ucloud_ray.core_client import CoreClient
+    from ucloud_ray.core_client.notice_stream import NoticeStream
 
 log = structlog.get_logger(__name__)
 
@@ -189,6 +192,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
         asyncio.create_task(publisher.run(), name="publisher"),
         asyncio.create_task(_forget(unknown, supervisor), name="forget"),
         asyncio.create_task(reconciliation.run(), name="reconciliation"),
+        asyncio.create_task(_notices(settings, core, supervisor.credits).run(), name="notices"),
     )
 
     async def close() -> None:
@@ -205,6 +209,17 @@ def _leave_to_another() -> None:
     """Another supervisor writes the database now, and what this one remembers is out of date: it must not go on."""
     log.error("another process has taken over the database; leaving")
     os._exit(LOST_STORE_STATUS)
+
+
+def _notices(settings: Settings, core: CoreClient, credits: Credits) -> NoticeStream:
+    from ucloud_ray.core_client.notice_stream import NoticeStream
+    from ucloud_ray.core_client.notices import WalletNotice
+
+    def told(wallet: WalletNotice) -> None:
+        if wallet.provider == settings.provider.id:
+            (credits.locked if wallet.locked else credits.unlocked)(wallet.owner, wallet.category)
+
+    return NoticeStream(core, settings.core.url, told)
 
 
 async def _forget(unknown: asyncio.Queue[JobUid], supervisor: Supervisor) -> None:

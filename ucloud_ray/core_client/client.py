@@ -89,6 +89,10 @@ class CoreClient:
         answer = await self._post("/api/accounting/v2/reportUsage", [report_item(report) for report in reports])
         return _shaped(answer, lambda answer: report_answer(answer, len(reports)))
 
+    async def access_token(self) -> str:
+        """For the Core's sockets, which want it in their first frame."""
+        return await self._tokens.get()
+
     async def close(self) -> None:
         await self._http.close()
 
