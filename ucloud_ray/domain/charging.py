@@ -45,7 +45,12 @@ def settle(job: Job, now: Millis) -> Owing:
     tariff = job.spec.machine.tariff
     if tariff is None or tariff.unit is None or job.rules.accounting_style in ("reportUsage", "none"):
         return charge(job, now)
-    whole, rest = divmod(_owed(job.times, now), tariff.unit)
+    if job.times.first_running is None:
+        return job, None
+    # What ran took time. Whether a short job costs something must not depend on whether its end was noticed after its
+    # start or together with it.
+    owed = max(_owed(job.times, now), 0 if job.times.charged else 1)
+    whole, rest = divmod(owed, tariff.unit)
     begun = rest > 0 and rest >= job.rules.min_final_unit_fraction * tariff.unit
     return _units(job, tariff.unit, whole + begun)
 

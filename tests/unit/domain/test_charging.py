@@ -74,6 +74,12 @@ def test_less_than_a_unit_is_carried() -> None:
     assert charging.due(job, Millis(NOW + MINUTE))
 
 
+def test_a_job_whose_end_is_noticed_together_with_its_start_has_begun_a_unit() -> None:
+    """ACC-6: as one whose end is noticed a moment later; the program ran."""
+    _, due = end(running(paid(replicas=2)), 0)
+    assert due == [Charge(f"41-charge-{NOW}", "documented", units=1, periods=2)]
+
+
 @pytest.mark.parametrize(
     ("fraction", "ran", "units"), [(0.0, 1, 1), (0.5, 29_999, 0), (0.5, 30_000, 1), (1.0, 59_999, 0)]
 )
@@ -207,7 +213,7 @@ def test_charges_never_overlap_and_add_up_to_the_running_time(steps: list[tuple[
         job = after(job, ReplicaEnded(job.incarnation, 0, Exit(signal=15)), at=NOW + now)
     job, last = turn(job, CleanedUp(job.incarnation), now)
     found += last
-    assert sum(charge.units for charge in found) == -(-ran // MINUTE)
+    assert sum(charge.units for charge in found) == max(1, -(-ran // MINUTE))
     starts = [int(charge.charge_id.rpartition("-")[2]) for charge in found]
     assert starts == sorted(set(starts))
 
