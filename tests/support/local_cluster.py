@@ -225,6 +225,9 @@ class LocalCluster:
         await self._enter("wait", host, handle.id)
         return await self._on(host, lambda desk: desk.wait("scripted", handle))
 
+    async def waiting(self) -> int:
+        return sum(host.desk.waiting for host in self.machines.hosts.values())
+
     async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None:
         await self._enter("stop", host, handle.id, grace_seconds)
         await self._on(host, lambda desk: desk.stop("scripted", handle, grace_seconds))

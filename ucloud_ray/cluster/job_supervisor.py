@@ -123,6 +123,9 @@ class JobSupervisor:
     async def queue(self) -> list[QueueEntry]:
         return await self._operation.queue()
 
+    async def watched(self) -> dict[str, int]:
+        return await self._operation.watched()
+
     async def drain(self, host: str, message: str) -> int:
         return await self._operation.drain(host, message)
 

@@ -222,13 +222,20 @@ class Pool:
         with contextlib.suppress(ValueError):  # it ended since it was listed
             actor = ray.get_actor(name)
             try:
-                host, tasks = await calls.answer(actor.hello.remote(), timeout=HELLO_SECONDS, what=name)
-            except ClusterUnavailable:
+                host, tasks = await calls.answer(actor.take_over.remote(), timeout=HELLO_SECONDS, what=name)
+            except (ClusterUnavailable, AttributeError):  # AttributeError: one of an older version
                 ray.kill(actor)
                 return
             worker = Worker(name, host, actor, set(tasks))
             self._leases.update(dict.fromkeys(tasks, worker))
             self._pool(host).workers.append(worker)
+
+    async def waiting(self) -> int:
+        """How many ends are waited for at the actors, as they say themselves; those that do not answer say none."""
+        workers = [worker for pool in self._hosts.values() for worker in pool.workers]
+        asked = (calls.answer(worker.actor.waiting.remote(), timeout=HELLO_SECONDS) for worker in workers)
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        return sum(number for number in told if isinstance(number, int))
 
     def sizes(self) -> Mapping[str, tuple[int, int]]:
         """Host to number of actors and of leases, for operators."""

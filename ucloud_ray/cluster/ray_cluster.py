@@ -92,6 +92,9 @@ class RayCluster:
         result: ExitResult = await self._answer(host, reference, "waiting for the end")
         return result
 
+    async def waiting(self) -> int:
+        return await self._pool.waiting()
+
     async def stop(self, host: str, backend: Backend, handle: TaskHandle, grace_seconds: float) -> None:
         actor = await self._actor(host, handle.id)
         reference = actor.stop.remote(self._settings.driver(backend), handle, grace_seconds)

@@ -30,6 +30,14 @@ class ReplicaActor:
         """Our host and the tasks that are served here."""
         return self._host, self._desk.known
 
+    async def take_over(self) -> tuple[str, frozenset[TaskId]]:
+        """`hello` of a supervisor that begins (`TaskDesk.take_over`)."""
+        self._desk.take_over()
+        return self._host, self._desk.known
+
+    async def waiting(self) -> int:
+        return self._desk.waiting
+
     async def launch(self, driver: str, spec: TaskSpec) -> Started:
         return await self._desk.launch(driver, spec)
 

@@ -95,6 +95,10 @@ class ActorService:
         entries: list[QueueEntry] = await self._ask("queue")
         return entries
 
+    async def watched(self) -> dict[str, int]:
+        watched: dict[str, int] = await self._ask("watched")
+        return watched
+
     async def drain(self, host: str, message: str) -> int:
         told: int = await self._once("drain", OPERATOR_SECONDS, host, message)
         return told

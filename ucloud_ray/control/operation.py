@@ -22,6 +22,10 @@ class Operation:
     async def queue(self) -> list[QueueEntry]:
         return [self._entry(entry) for entry in self._supervisor.scheduler.in_order()]
 
+    async def watched(self) -> dict[str, int]:
+        ranks = sum(rank.started and not rank.over for job in self._supervisor.engine.jobs() for rank in job.ranks)
+        return {"ranks": ranks, "watched": await self._supervisor.parts.cluster.waiting()}
+
     async def drain(self, host: str, message: str) -> int:
         return await self._supervisor.drains.drain(host, message)
 

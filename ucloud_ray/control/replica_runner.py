@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from runtimes import errors, logfiles
 from runtimes.abilities import SetsHosts, TellsProgress, TellsQuickEnds
@@ -49,6 +50,7 @@ class TaskDesk:
         self._launching: set[TaskId] = set()
         self._destroyed: OrderedDict[TaskId, None] = OrderedDict()
         self._known: set[TaskId] = set()
+        self._waits: set[asyncio.Task[Any] | None] = set()
 
     @property
     def known(self) -> frozenset[TaskId]:
@@ -112,9 +114,33 @@ class TaskDesk:
             self._known.add(handle.id)
             if self._usage is not None:
                 self._usage.watch(self._driver(driver), handle)
-        result = await self._driver(driver).wait(handle)
+        result = await self._wait(self._driver(driver), handle)
         self._forget_usage(handle.id)
         return result
+
+    async def _wait(self, driver: Driver, handle: TaskHandle) -> ExitResult:
+        mine = asyncio.current_task()
+        self._waits.add(mine)
+        try:
+            return await driver.wait(handle)
+        except asyncio.CancelledError:
+            if mine in self._waits:
+                raise
+            raise errors.RuntimeUnavailable("another supervisor waits for it now") from None
+        finally:
+            self._waits.discard(mine)
+
+    @property
+    def waiting(self) -> int:
+        """Waits of the present supervisor that are under way."""
+        return len(self._waits)
+
+    def take_over(self) -> None:
+        """Another supervisor begins: nobody hears the waits of the one before, which else would pile up here."""
+        waits, self._waits = self._waits, set()
+        for wait in waits:
+            if wait is not None:
+                wait.cancel()
 
     def _forget_usage(self, id: TaskId) -> None:
         if self._usage is not None:

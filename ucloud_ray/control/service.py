@@ -207,6 +207,11 @@ class OperatorService(JobService, Protocol):
         """Everybody who waits for room, each category in its order."""
         ...
 
+    async def watched(self) -> Mapping[str, int]:
+        """`ranks` that run, and how many ends are `watched` for on the machines: after a restart the second number
+        grows to the first."""
+        ...
+
     async def drain(self, host: str, message: str) -> int:
         """No new replicas on this machine; how many jobs there were told (SCH-15). Raises `NotFound`."""
         ...

@@ -1,6 +1,7 @@
 """What the operator of this provider may ask and order, for the command line. Not part of UCloud's API.
 
     GET     /ucloud-ray/status                parts, machines, queues, outbox, use of each category
+    GET     /ucloud-ray/watched               ranks that run, and how many of them are watched for their end
     GET     /ucloud-ray/queue                 who waits for room, and why
     PUT     /ucloud-ray/nodes/HOST/drain      no new replicas there; `{"message": "..."}` is told to users
     DELETE  /ucloud-ray/nodes/HOST/drain      it takes replicas again
@@ -45,6 +46,7 @@ def install(app: FastAPI, service: OperatorService, token: str) -> None:
     routes: tuple[tuple[str, str, Answer], ...] = (
         ("GET", "/status", calls.status),
         ("GET", "/queue", calls.queue),
+        ("GET", "/watched", calls.watched),
         ("PUT", "/nodes/{host}/drain", calls.drain),
         ("DELETE", "/nodes/{host}/drain", calls.undrain),
         ("GET", "/leftovers", calls.leftovers),
@@ -83,6 +85,9 @@ class Calls:
             for category in dict.fromkeys(entry.product.category for entry in await self._service.support()):
                 report["categories"][category] = asdict(await self._service.utilization(category))
         return report
+
+    async def watched(self, _: Request) -> dict[str, int]:
+        return dict(await self._service.watched())
 
     async def queue(self, _: Request) -> list[dict[str, Any]]:
         return [asdict(entry) for entry in await self._service.queue()]

@@ -13,6 +13,7 @@ import pytest
 from tests.support.local_cluster import LocalCluster
 from tests.unit.control.rig import Rig, job, ref
 from ucloud_ray.control.errors import NotReady
+from ucloud_ray.control.operation import Operation
 from ucloud_ray.domain import texts
 from ucloud_ray.domain.job import JobState
 
@@ -102,6 +103,7 @@ async def test_a_running_job_is_watched_and_reserved_again_and_not_started(rig: 
     life = await rig.start()
     await rig.until(lambda: rig.machines.reservations, "the reservation once more")
     assert (await life.requests.view(ref("41"))).state is JobState.RUNNING
+    assert await Operation(life.supervisor).watched() == {"ranks": 1, "watched": 1}
     await rig.until_state("41", JobState.SUCCESS)
     assert not life.cluster.called("start")
     assert rig.states("41") == WHOLE_LIFE

@@ -111,3 +111,33 @@ async def test_output_that_cannot_be_written_is_a_failed_start(desk: TaskDesk, s
     (tmp_path / "logs").write_text("a file where the folder should be")
     with pytest.raises(errors.StartFailed, match="log cannot be written"):
         await desk.start("scripted", spec)
+
+
+async def test_waits_of_a_supervisor_that_is_gone_end_when_the_next_one_begins(
+    desk: TaskDesk, driver: SlowDriver, spec: TaskSpec
+) -> None:
+    """Else each restart leaves one more of them for each task, until the actor takes no more calls."""
+    driver.may_launch.set()
+    handle = await desk.start("scripted", spec)
+    former = [asyncio.create_task(desk.wait("scripted", handle)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert desk.waiting == 3
+    desk.take_over()
+    mine = asyncio.create_task(desk.wait("scripted", handle))
+    assert [type(end) for end in await asyncio.gather(*former, return_exceptions=True)] == [
+        errors.RuntimeUnavailable
+    ] * 3
+    assert desk.waiting == 1
+    await desk.stop("scripted", handle, 0)
+    assert (await mine).signal is not None
+    assert desk.waiting == 0
+
+
+async def test_a_wait_that_its_caller_leaves_is_left(desk: TaskDesk, driver: SlowDriver, spec: TaskSpec) -> None:
+    driver.may_launch.set()
+    waiting = asyncio.create_task(desk.wait("scripted", await desk.start("scripted", spec)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert desk.waiting == 0
