@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from ucloud_ray.control.ports import ChargeRow
 from ucloud_ray.domain.effects import Charge
-from ucloud_ray.domain.ids import Millis
+from ucloud_ray.domain.ids import JobId, Millis
 from ucloud_ray.domain.job import Job, Owner
 from ucloud_ray.store.tables import charges
 
@@ -18,6 +18,8 @@ _CHUNK = 500
 
 _APPEND = insert(charges)
 _REPLACE = delete(charges).where(charges.c.charge_id == bindparam("of"))
+_OF_JOB_ID = (charges.c.job_id == bindparam("of")) & (charges.c.style != "reportUsage")
+_DROP_OF_JOB_ID = delete(charges).where(_OF_JOB_ID)
 _SETTLE = delete(charges).where(charges.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
@@ -31,6 +33,11 @@ def append(connection: Connection, job: Job, due: Sequence[Charge], now: Millis)
 
 def waiting(connection: Connection, limit: int) -> list[ChargeRow]:
     return [_row(row) for row in connection.execute(select(charges).order_by(charges.c.seq).limit(limit))]
+
+
+def drop_for_job_id(connection: Connection, job_id: JobId) -> None:
+    """The owner of the job that the id now means would pay for them (O3). A usage report names who pays by itself."""
+    connection.execute(_DROP_OF_JOB_ID, {"of": job_id})
 
 
 def settle(connection: Connection, seqs: Sequence[int]) -> None:

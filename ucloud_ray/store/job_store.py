@@ -133,6 +133,7 @@ def _write_change(connection: Connection, change: Change, values: Mapping[str, A
 def _insert(connection: Connection, values: Mapping[str, Any]) -> None:
     if connection.execute(_REPLACE, {"of": values["job_id"]}).rowcount:
         outbox.drop_for_job_id(connection, values["job_id"])
+        charges.drop_for_job_id(connection, values["job_id"])
     connection.execute(_INSERT, {"document": None, **values, "current": True})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.contract.store.jobs import a_job
+from tests.contract.store.jobs import a_job, ended
 from ucloud_ray.control.ports import Change
 from ucloud_ray.domain.effects import Charge
 from ucloud_ray.domain.job import Owner
@@ -54,3 +54,16 @@ async def test_charges_outlive_the_process(url: str) -> None:
     second = await open_store(url)
     assert [row.charge for row in await second.charges(10)] == [ONE]
     await second.close()
+
+
+async def test_what_a_job_owes_is_never_asked_of_the_one_that_was_given_its_id(store: SqlJobStore) -> None:
+    """O3: charges name the job and no owner; usage reports name who pays."""
+    old, new = a_job("105", created_at=1), a_job("105", created_at=2)
+    await store.commit([Change(old, charges=(ONE, Charge("job-105", "reportUsage", 5, 1)))])
+    await store.commit([Change(a_job("106"), charges=(TWO,))])
+    await store.commit([Change(new)])
+    assert await store.commit([Change(ended(old), charges=(ONE,))]) == []
+    assert [(row.uid == old.uid, row.charge.charge_id) for row in await store.charges(10)] == [
+        (True, "job-105"),
+        (False, "1-charge-2"),
+    ]
