@@ -34,6 +34,9 @@ NEW_SECONDS = 60.0
 GROW_AFTER = 0.5
 """Seconds without an actor given back after which one is made for those in line."""
 
+GROW_AT_ONCE = 4
+"""Actors that are made at the same time per machine; Ray itself makes as many as there are processors."""
+
 IDLE_SECONDS = 60.0
 """How long an actor beyond the warm ones stays without work before it is ended."""
 
@@ -60,7 +63,8 @@ class Waiting(NamedTuple):
 class HostPool:
     workers: list[Worker] = field(default_factory=list)
     waiting: deque[Waiting] = field(default_factory=deque)
-    growing: bool = False
+    growing: int = 0
+    """Actors that are being made."""
     came_back: float = 0.0
     """When an actor was last given back (monotonic)."""
 
@@ -162,10 +166,12 @@ class Pool:
                 waiting.set_exception(ClusterUnavailable(f"{host} is not in the cluster at the moment"))
 
     def _grow(self, host: str) -> None:
-        """One more actor, one at a time per machine."""
+        """As many more actors as those in line fill, at least one, and a few at a time: after a restart of all of Ray
+        many ranks stand in line at once."""
         pool = self._pool(host)
-        if not pool.growing:
-            pool.growing = True
+        needed = max(1, -(-len(pool.waiting) // self._settings.replicas_per_actor))
+        while pool.growing < min(needed, GROW_AT_ONCE):
+            pool.growing += 1
             task = asyncio.create_task(self._add(host), name=f"grow {host}")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -180,7 +186,7 @@ class Pool:
             self._fail_one(pool, problem)
             return
         finally:
-            pool.growing = False
+            pool.growing -= 1
         self._pool(host).workers.append(worker)  # the machine may have left and come back since: `pool` is dropped then
         self._offer(worker)
 

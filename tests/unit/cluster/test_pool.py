@@ -87,22 +87,28 @@ async def test_an_actor_that_was_made_while_its_machine_was_away_serves_when_it_
     assert not actor.ended
 
 
-async def test_a_new_actor_serves_as_many_of_those_in_line_as_it_has_room_for(
-    actors: list[Actor], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_those_in_line_have_as_many_actors_made_as_they_fill(actors: list[Actor]) -> None:
     """D5: else there is an actor for each of them, whatever `replicasPerActor` says."""
-    monkeypatch.setattr(pool_module, "GROW_AFTER", 0.001)
     pool = new_pool(replicas_per_actor=3)
     leases = [asyncio.create_task(pool.lease(HOST, task(number))) for number in range(5)]
-    await _until(lambda: len(actors) == 1)
+    await _until(lambda: len(actors) == 2)
     actors[0].answer()
     await asyncio.gather(*leases[:3])
     assert not leases[3].done()
-    await _until(lambda: len(actors) == 2)
     actors[1].answer()
     served = await asyncio.gather(*leases)
     assert [served.count(actor) for actor in actors] == [3, 2]
     assert pool.sizes() == {HOST: (2, 5)}
+
+
+async def test_a_long_line_does_not_have_all_its_actors_made_at_once(actors: list[Actor]) -> None:
+    pool = new_pool()
+    leases = [asyncio.create_task(pool.lease(HOST, task(number))) for number in range(3 * pool_module.GROW_AT_ONCE)]
+    await _until(lambda: len(actors) == pool_module.GROW_AT_ONCE)
+    for lease in leases:
+        lease.cancel()
+    await asyncio.gather(*leases, return_exceptions=True)
+    assert len(actors) == pool_module.GROW_AT_ONCE
 
 
 async def test_two_calls_about_one_task_get_one_actor_and_take_one_place(actors: list[Actor]) -> None:
@@ -114,7 +120,10 @@ async def test_two_calls_about_one_task_get_one_actor_and_take_one_place(actors:
     assert pool.sizes() == {HOST: (1, 1)}
 
 
-async def test_a_place_that_its_caller_does_not_take_any_more_goes_to_the_next(actors: list[Actor]) -> None:
+async def test_a_place_that_its_caller_does_not_take_any_more_goes_to_the_next(
+    actors: list[Actor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "GROW_AT_ONCE", 1)
     pool = new_pool()
     leaving, staying = (asyncio.create_task(pool.lease(HOST, task(number))) for number in range(2))
     await _until(lambda: len(actors) == 1)
