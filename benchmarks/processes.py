@@ -75,21 +75,35 @@ def _command(pid: int) -> str:
 
 def cpu_seconds(value: str) -> dict[str, float]:
     """Part to CPU time that its living processes have used, plus that of processes that came and went."""
-    parts: dict[str, float] = defaultdict(float)
-    for pid, part in marked(value).items():
-        parts[part] += _cpu_of(pid) or 0.0
+    parts = cpu_seconds_of_living(value)
     total = _accounted(accounting_group(value))
     if total is not None:
         parts[SHORT_LIVED] = total - sum(parts.values()) + (_accounted(TASKS) or 0.0)
+    return parts
+
+
+def cpu_seconds_of_living(value: str) -> dict[str, float]:
+    """Part to CPU time that its living processes have used."""
+    parts: dict[str, float] = defaultdict(float)
+    for pid, part in marked(value).items():
+        parts[part] += cpu_of(pid) or 0.0
     return dict(parts)
 
 
-def _cpu_of(pid: int) -> float | None:
+def cpu_of(pid: int) -> float | None:
+    """Seconds; None when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
 
 
 def accounting_group(value: str) -> Path:

@@ -10,11 +10,13 @@ from benchmarks.results import ScenarioResult
 from benchmarks.scenarios import (
     container_start,
     follow,
+    idle_sleepers,
     loud_neighbours,
     memory,
     native_batch,
     native_bulk,
     native_latency,
+    restart,
 )
 
 
@@ -34,5 +36,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "follow": Scenario(follow.SUMMARY, frozenset({"docker"}), follow.run),
     "loud-neighbours": Scenario(loud_neighbours.SUMMARY, frozenset({"docker"}), loud_neighbours.run),
     "memory": Scenario(memory.SUMMARY, frozenset(), memory.run),
+    "idle-sleepers": Scenario(idle_sleepers.SUMMARY, frozenset(), idle_sleepers.run),
+    "restart": Scenario(restart.SUMMARY, frozenset(), restart.run),
 }
 PEERS = frozenset[str]().union(*(scenario.peers for scenario in SCENARIOS.values()))
