@@ -1,8 +1,10 @@
 """Samples what the tasks of one replica actor use, and keeps it with their jobs (`usage_file`).
 
 Used by `replica_runner`, which says which tasks there are. One timer for all of them; a task's first sample is taken
-when the next multiple of five seconds comes, so that a short job costs nothing. A sample that fails is left out: graphs
-have a gap then, and nothing else happens. Samples never disturb a task: a full disk stops them, not it (LOG-17).
+when the next multiple of five seconds comes, so that a short job costs nothing. A task that does nothing is looked at
+less and less often, so that a thousand sleepers cost next to nothing; its curve is flat anyway. A sample that fails is
+left out: graphs have a gap then, and nothing else happens. Samples never disturb a task: a full disk stops them, not it
+(LOG-17).
 """
 
 from __future__ import annotations
@@ -37,6 +39,13 @@ BUSY_SHARE = 0.02
 left out."""
 
 
+IDLE_CORES = 0.005
+"""Below this a task counts as idle."""
+
+MOST_IDLE = 80
+"""Seconds between two looks at an idle task, unless its interval is longer by itself."""
+
+
 @dataclass(slots=True)
 class Watched:
     driver: Driver
@@ -46,6 +55,9 @@ class Watched:
     interval: int = FIRST_INTERVAL
     count: int | None = None
     """Samples in the file; None until it was looked at."""
+    last: Sample | None = None
+    pause: int = FIRST_INTERVAL
+    """Seconds to the next look: the interval, or longer while the task is idle."""
 
 
 @dataclass(slots=True)
@@ -86,7 +98,7 @@ class UsageSampler:
     async def round(self, at: int) -> None:
         """One sample of every task whose turn it is at this second."""
         for watched in list(self._watched.values()):
-            if at % watched.interval == 0:
+            if at % watched.pause == 0:
                 try:
                     await self._sample(watched, at)
                 except TaskNotFound:
@@ -101,8 +113,18 @@ class UsageSampler:
         if watched.count is None or watched.count >= MOST_SAMPLES:
             _make_room(watched, path)
         if at % watched.interval == 0:
-            _append(path, line(sample_of(usage, at)))
+            sample = sample_of(usage, at)
+            _append(path, line(sample))
             watched.count = (watched.count or 0) + 1
+            watched.pause = _next_pause(watched, sample)
+            watched.last = sample
+
+
+def _next_pause(watched: Watched, sample: Sample) -> int:
+    """Twice as long after each look that found it idle."""
+    last = watched.last
+    idle = last is not None and sample.cpu_millis - last.cpu_millis < IDLE_CORES * (sample.at - last.at)
+    return max(watched.interval, min(2 * watched.pause, MOST_IDLE)) if idle else watched.interval
 
 
 def sample_of(usage: Usage, at: int) -> Sample:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from ucloud_ray.control.usage_file import (
     parse,
     usage_path,
 )
-from ucloud_ray.control.usage_sampler import UsageSampler
+from ucloud_ray.control.usage_sampler import MOST_IDLE, UsageSampler
 
 HANDLE = TaskHandle("scripted", TaskId("j-1-job-0", "1"))
 
@@ -34,6 +35,8 @@ class Measured:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.used = Usage(1.5, 1000, 2, 10, 20)
+        self.works = 1.0
+        """Seconds of processor time between two questions."""
         self.refuse: Exception | None = None
         self.asked = 0
 
@@ -41,6 +44,7 @@ class Measured:
         self.asked += 1
         if self.refuse is not None:
             raise self.refuse
+        self.used = replace(self.used, cpu_seconds=self.used.cpu_seconds + self.works)
         return self.used
 
     async def logs(self, handle: TaskHandle) -> LogPaths:
@@ -71,7 +75,7 @@ def names(folder: Path) -> list[str]:
 
 async def test_a_sample_is_kept_beside_the_log(sampler: UsageSampler, driver: Measured, tmp_path: Path) -> None:
     await sampler.round(100)
-    assert kept(tmp_path) == [Sample(100_000, 1500, 1000, 2, 10, 20, None, None)]
+    assert kept(tmp_path) == [Sample(100_000, 2500, 1000, 2, 10, 20, None, None)]
     assert usage_path(tmp_path / "stdout-12.log") == tmp_path / "usage-12.csv"
 
 
@@ -88,6 +92,22 @@ async def test_however_long_a_job_runs_its_samples_are_bounded_and_evenly_spread
     assert interval_of(samples) in (8 * FIRST_INTERVAL, 16 * FIRST_INTERVAL)
     assert driver.asked < 5 * MOST_SAMPLES, "a long job is looked at less often"
     assert names(tmp_path) == ["usage-0.csv"]
+
+
+async def test_a_task_that_does_nothing_is_looked_at_seldom_until_it_works_again(
+    sampler: UsageSampler, driver: Measured, tmp_path: Path
+) -> None:
+    driver.works = 0.0
+    for second in range(0, 10 * MOST_IDLE, FIRST_INTERVAL):
+        await sampler.round(second)
+    idle = [sample.at // 1000 for sample in kept(tmp_path)]
+    assert idle[:3] == [0, 5, 10]
+    assert {later - earlier for earlier, later in itertools.pairwise(idle[-5:])} == {MOST_IDLE}
+    driver.works = 1.0
+    for second in range(10 * MOST_IDLE, 11 * MOST_IDLE, FIRST_INTERVAL):
+        await sampler.round(second)
+    busy = [sample.at // 1000 for sample in kept(tmp_path)][len(idle) :]
+    assert busy == list(range(10 * MOST_IDLE, 11 * MOST_IDLE, FIRST_INTERVAL))
 
 
 async def test_another_sampler_goes_on_where_the_first_one_was(
