@@ -91,7 +91,8 @@ class Admission:
         return [job.uid for job, _, _ in accepted]
 
     async def restart(self, job: Job) -> None:
-        """A new life of a job that ended naturally (LC-26)."""
+        """A new life of a job that ended naturally (LC-26). Raises `BadRequest` if its files are not for it now."""
+        await self._supervisor.access.admit([job.spec])
         self._supervisor.engine.load(job)
         await self._supervisor.engine.settle(job.uid, Restarted())
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.unit.control.rig import Rig, job, spec
+from tests.unit.control.rig import Rig, job, ref, spec
 from ucloud_ray.control import access_keeper
 from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.ports import AccessUnknown
@@ -46,9 +46,12 @@ def shares(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Shares:
     return shares
 
 
-def using(id: str, path: str = "/12512/shared", read_only: bool = False, **more: object) -> NewJob:
-    launch = replace(spec("run=forever").launch, mounts=(MountRequest(path, "/work/shared", read_only),))
-    return replace(job(id), spec=replace(spec("run=forever"), launch=launch, **more))
+def using(
+    id: str, path: str = "/12512/shared", read_only: bool = False, run: str = "run=forever", **more: object
+) -> NewJob:
+    plain = spec(run) if run else spec()
+    launch = replace(plain.launch, mounts=(MountRequest(path, "/work/shared", read_only),))
+    return replace(job(id), spec=replace(plain, launch=launch, **more))
 
 
 async def test_a_job_may_use_a_drive_that_is_shared_with_its_owner(rig: Rig, shares: Shares) -> None:
@@ -161,6 +164,20 @@ async def test_a_drive_that_is_configured_no_more_is_lost(rig: Rig, shares: Shar
     assert rig.told_texts("41")[-2:] == ["Drive is no longer valid. Was it deleted?", texts.LOST_PERMISSIONS]
     assert shares.asked == []
     await rig.until_nothing_is_left()
+
+
+async def test_a_new_life_is_refused_where_the_right_is_gone(rig: Rig, shares: Shares) -> None:
+    """LC-26, ENV-16: as a `create` would be."""
+    life = await rig.start()
+    wanted = using("41", run="", restart_on_exit=True)
+    await life.requests.submit([wanted])
+    await rig.until_state("41", JobState.SUCCESS)
+    shares.given = {}
+    for again in (life.requests.submit([wanted]), life.requests.unsuspend([ref("41")])):
+        with pytest.raises(BadRequest, match="not on a drive of this workspace"):
+            await again
+    assert rig.states("41") == LOST
+    assert life.supervisor.engine.jobs() == []
 
 
 async def test_answers_of_a_moment_ago_serve_the_next_job(

@@ -172,6 +172,22 @@ def test_a_sensitive_project_runs_in_containers_only(factory: TaskFactory, tmp_p
         strict.check(replace(spec, backend=backend))
 
 
+@pytest.mark.parametrize(("project", "path"), [("p1", "/9/shared"), (None, "/8/data")], ids=["of it", "of others"])
+def test_nothing_of_a_sensitive_project_meets_what_others_share(
+    factory: TaskFactory, tmp_path: Path, project: str | None, path: str
+) -> None:
+    """ENV-20: whatever the Core allows."""
+    sensitive = DriveSettings("8", "Project", tmp_path, DriveOwner("project", project_id="p1"))
+    others = DriveSettings("9", "Bob's", tmp_path, DriveOwner("user", "bob"))
+    mine = DriveSettings("7", "Home", tmp_path, DriveOwner("user", "alice"))
+    launch = replace(LAUNCH, mounts=(MountRequest(path, "/work/shared", True),))
+    spec = replace(a_job().spec, owner=Owner("alice", project), launch=launch)
+    plain = replace(factory, drives=Drives((mine, sensitive, others), None))
+    plain.check(spec)
+    with pytest.raises(BadRequest, match="stay apart"):
+        replace(plain, sensitive_projects=frozenset({"p1"})).check(spec)
+
+
 def test_a_file_that_leads_out_of_its_drive_is_refused_when_the_job_is_accepted(
     factory: TaskFactory, tmp_path: Path
 ) -> None:
