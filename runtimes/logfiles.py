@@ -43,6 +43,28 @@ def publish(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = No
     return True
 
 
+def take_up(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = None) -> bool:
+    """Go on with the log that an earlier life of the job left in its folder, as the private one of this machine.
+
+    Otherwise a life on another machine would begin a private log of its own, and whoever reads by offset would miss
+    what the lives before wrote. Such a log has a second name, on the machine that wrote it, and belongs to `owner`;
+    anything else, and another file system, changes nothing. Whether `log_path` is that log now.
+    """
+    left = job_folder / log_path.name
+    try:
+        status = left.lstat()
+        if (
+            not _is_regular(status.st_mode)
+            or status.st_nlink < 2
+            or (owner and (status.st_uid, status.st_gid) != owner)
+        ):
+            return False
+        os.link(left, log_path, follow_symlinks=False)
+    except OSError:  # none is there, or the private one is
+        return False
+    return True
+
+
 def show(log_path: Path, job_folder: Path, owner: tuple[int, int] | None = None) -> int | None:
     """Let the user see the log in the job folder: as a link to it, else (another file system, a name that he took) as a
     second file, which is returned, open for appending. None also if neither can be: that log is private then."""

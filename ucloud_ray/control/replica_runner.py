@@ -87,7 +87,7 @@ class TaskDesk:
 
     async def _start(self, driver: Driver, spec: TaskSpec) -> Started:
         spec, interfaces = await render(spec)
-        await asyncio.to_thread(_make_log_folder, spec.logs.stdout.parent)
+        await asyncio.to_thread(_ready_logs, spec)
         await driver.prepare(spec)
         self._launching.add(spec.id)
         try:
@@ -191,8 +191,14 @@ def _publish(path: Path, spec: TaskSpec) -> None:
         logfiles.publish(path, folder)
 
 
-def _make_log_folder(folder: Path) -> None:
+def _ready_logs(spec: TaskSpec) -> None:
+    """Their folder, and what earlier lives of the job wrote on other machines."""
+    logs = (spec.logs.stdout, spec.logs.stderr)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        logs[0].parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise errors.StartFailed(f"its log cannot be written ({problem.strerror})", retryable=True) from problem
+    with suppress(OSError), beneath.held(spec.job_root, spec.job_folder) as folder:
+        for path in logs:
+            if path.parent != spec.job_folder:
+                logfiles.take_up(path, folder, spec.user)

@@ -142,3 +142,42 @@ def test_only_a_new_log_is_given_to_its_owner(tmp_path: Path) -> None:
     for name in ("old", "new"):
         os.close(logfiles.open_append(tmp_path / name, (11042, 11043)))
     assert [(tmp_path / name).stat().st_uid for name in ("old", "new")] == [0, 11042]
+
+
+def _earlier_life(folder: Path) -> Path:
+    """The job folder, after a life of the job on another machine."""
+    for name in ("there", "here", "job"):
+        (folder / name).mkdir()
+    _append(folder / "there/stdout-0.log", b"first life\n")
+    assert logfiles.publish(folder / "there/stdout-0.log", folder / "job")
+    return folder / "job"
+
+
+def test_a_life_on_another_machine_goes_on_with_the_log_of_the_one_before(tmp_path: Path) -> None:
+    """LOG-5: an offset means the same in every life."""
+    job, private = _earlier_life(tmp_path), tmp_path / "here/stdout-0.log"
+    assert logfiles.take_up(private, job, (os.getuid(), os.getgid()))
+    _append(private, b"second life\n")
+    assert logfiles.show(private, job) is None, "it is shown already"
+    assert (job / "stdout-0.log").read_bytes() == private.read_bytes() == b"first life\nsecond life\n"
+
+
+def test_what_no_earlier_life_left_is_not_taken_for_a_log(tmp_path: Path) -> None:
+    """LOG-18: nothing there, a file of the user's own, somebody else's, a link; nor is our own log given up."""
+    job, private = _earlier_life(tmp_path), tmp_path / "here/stdout-0.log"
+    assert not logfiles.take_up(private, tmp_path)
+    assert not logfiles.take_up(private, job, (os.getuid() + 1, os.getgid()))
+    (tmp_path / "there/stdout-0.log").unlink()
+    assert not logfiles.take_up(private, job)
+    (job / "stdout-0.log").unlink()
+    (job / "stdout-0.log").symlink_to(tmp_path / "precious")
+    assert not logfiles.take_up(private, job)
+    assert not private.exists()
+    _append(private, b"ours\n")
+    assert not logfiles.take_up(private, _earlier_life_again(tmp_path))
+    assert private.read_bytes() == b"ours\n"
+
+
+def _earlier_life_again(folder: Path) -> Path:
+    (folder / "again").mkdir()
+    return _earlier_life(folder / "again")
