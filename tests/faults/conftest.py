@@ -6,18 +6,25 @@ never sleeps, and a second copy of a rank can never hide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults.installation import installation
+from tests.faults.report import Report, name_of
 from tests.faults.victims import Victims
-from tests.support import dockerd
+from tests.support import dockerd, postgres
 from tests.support.stack import NO_DOCKER, Stack, fresh_daemon, fresh_stack
 from tests.support.wait import wait_until
 
+Seen = Callable[[str, str], None]
+"""What was seen of a fault, by its name, for docs/faults.md."""
+
+REPORT = pytest.StashKey[Report]()
 APPLICATIONS = Path(__file__).with_name("applications")
 
 SCRIPT = """
@@ -64,6 +71,37 @@ def stack() -> Iterator[Stack]:
         yield _with_applications(running)
 
 
+@pytest.fixture(scope="session")
+def docker_daemon() -> Iterator[dockerd.PrivateDaemon]:
+    """To be killed."""
+    if not dockerd.can_start():
+        pytest.skip("a Docker daemon of its own can only be started by root, with Debian's docker.io installed")
+    with fresh_daemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[postgres.Server]:
+    """To be killed."""
+    if reason := postgres.missing_programs():
+        pytest.skip(reason)
+    with postgres.running_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def installed(docker_daemon: dockerd.PrivateDaemon, database: postgres.Server) -> Iterator[Stack]:
+    """For workloads, with a daemon and a database that may be killed."""
+    with installation(docker_daemon.url, store=database.new_database()) as stack:
+        yield stack
+
+
+@pytest.fixture
+def seed() -> int:
+    """Of everything that is random; a failure names it."""
+    return random.randrange(10**6)
+
+
 @pytest.fixture
 def victims(stack: Stack) -> Victims:
     return Victims(stack)
@@ -95,3 +133,37 @@ def _with_applications(stack: Stack) -> Stack:
         done = stack.cli("apps", "add", str(file))
         assert done.returncode == 0, done.stderr
     return stack
+
+
+# ----------------------------------------------------------------------------------------------------- the report
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> Seen:
+    """Fills the last cell of a row that a decorator of this test announces."""
+    test = name_of(request.node.path, request.node.name)
+    faults = {mark.args[0] for mark in request.node.iter_markers("fault")}
+
+    def note(fault: str, words: str) -> None:
+        assert fault in faults, f"{fault!r} is none of the test's own rows: {faults}"
+        _report(request.config).seen[test, fault] = words
+
+    return note
+
+
+def _report(config: pytest.Config) -> Report:
+    return config.stash.setdefault(REPORT, Report())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed or (report.passed and call.when == "call"):
+        _report(item.config).done(item, report.passed)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _report(session.config).write()

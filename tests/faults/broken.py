@@ -1,0 +1,27 @@
+"""A workload during which parts are killed again and again, and the inspection afterwards: what most fault tests do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.faults import kills, machine
+from tests.faults.findings import Findings
+from tests.faults.inspection import inspect, require_nothing_wrong
+from tests.faults.installation import kinds_of
+from tests.faults.planned import everything
+from tests.faults.workload import Workload
+from tests.support.stack import Stack
+
+EXPIRES_SECONDS = 8
+
+
+def break_and_inspect(stack: Stack, victims: Sequence[kills.Victim], seed: int, times: int = kills.TIMES) -> Findings:
+    """Every one of them is killed `times` times. Fails with everything that was wrong afterwards."""
+    before = machine.snapshot(stack)
+    workload = Workload(stack, everything(kinds_of(stack), EXPIRES_SECONDS), seed)
+    with workload.running():
+        kills.kill_all(victims, seed, times)
+    workload.finish()
+    findings = inspect(workload, before)
+    require_nothing_wrong(workload, findings)
+    return findings

@@ -1,0 +1,86 @@
+"""Each part of an installation as a victim of `kills`: how it is killed, and when it is back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import httpx
+
+from tests.faults.kills import Victim
+from tests.faults.victims import Victims
+from tests.support.dockerd import PrivateDaemon
+from tests.support.stack import PROVIDER, Stack
+from tests.support.wait import wait_until
+
+BACK_SECONDS = 90.0
+
+
+def front_end(stack: Stack) -> Victim:
+    condition = f"{stack.provider_url}/ucloud/{PROVIDER}/integration/retrieveCondition"
+    return Victim("front end", lambda: _kill_server(stack, "provider", condition))
+
+
+def orchestrator(stack: Stack) -> Victim:
+    url = f"{stack.url}/api/jobs/browse?itemsPerPage=10"
+    return Victim("orchestrator", lambda: _kill_server(stack, "orchestrator", url))
+
+
+def _kill_server(stack: Stack, part: str, url: str) -> Callable[[], None]:
+    old = stack.pid(part)
+    Victims(stack).kill([old])
+    return lambda: wait_until(lambda: stack.pid(part) != old and _answers(url), f"{part} to answer again", BACK_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    """Anything at all, a refusal too."""
+    try:
+        httpx.get(url, timeout=5.0)
+    except httpx.TransportError:
+        return False
+    return True
+
+
+def replica_actor(stack: Stack, seed: int) -> Victim:
+    """One of them, any."""
+    chance, victims = random.Random(seed), Victims(stack)
+
+    def kill() -> Callable[[], None]:
+        pids = wait_until(victims.replica_actors, "a replica actor")
+        chosen = chance.choice(pids)
+        victims.kill([chosen])
+        return lambda: wait_until(
+            lambda: len(set(victims.replica_actors()) - {chosen}) >= len(pids), "another replica actor", BACK_SECONDS
+        )
+
+    return Victim("replica actor", kill)
+
+
+def supervisor(stack: Stack) -> Victim:
+    victims = Victims(stack)
+
+    def kill() -> Callable[[], None]:
+        killed = victims.supervisor()
+        victims.kill(killed)
+        return lambda: victims.wait_supervised(killed)
+
+    return Victim("supervisor", kill)
+
+
+def all_of_ray(stack: Stack) -> Victim:
+    victims = Victims(stack)
+
+    def kill() -> Callable[[], None]:
+        killed = victims.all_of_ray()
+        victims.kill(killed)
+        return lambda: victims.wait_supervised(killed)
+
+    return Victim("all of Ray", kill)
+
+
+def dockerd(daemon: PrivateDaemon) -> Victim:
+    def kill() -> Callable[[], None]:
+        daemon.kill()
+        return daemon.start
+
+    return Victim("dockerd", kill)
