@@ -2,6 +2,7 @@
 
                     all answer                      a part ends, or hangs and is killed (REC-6)
     STARTING ─────────────────────▶ MINDING ──────────────────────▶ its restart, after a pause that doubles
+        │                              │                            while it ends before it answers
         │ a part ends three times,     │ SIGTERM, SIGINT
         │ or nothing answers in time   ▼
         └─────────────────────────▶ STOPPING: last started is stopped first; jobs are not touched (D1)
@@ -34,8 +35,8 @@ REFUSAL = "error: "
 """How a part that knows why it cannot start begins its last line."""
 ASK_SECONDS = 10.0
 """Between two looks at whether a part that runs still responds."""
-HEALTHY_SECONDS = 60.0
-"""A part that ran so long starts again at once, with the first pause."""
+COMING_UP_SECONDS = 0.5
+"""Between two looks at whether a part that was started again answers."""
 
 
 class AlreadyMinded(CliError):
@@ -68,6 +69,10 @@ class _Minded:
     pause: float = field(default_factory=lambda: FIRST_PAUSE_SECONDS)
     start_again_at: float | None = None
     """Monotonic time of the restart while the part is down."""
+    came_up: bool = False
+    """Whether it has answered since it was started: then it starts again after the first pause, however often it
+    ends. Whoever kills it again and again must not keep it away for longer than it takes to start."""
+    look_at: float = 0.0
     ask_at: float = 0.0
     """Monotonic time of the next look at whether it responds."""
     silent_since: float | None = None
@@ -117,11 +122,14 @@ class Minder:
         minded = _Minded(part)
         self._minded.append(minded)
         self._start(minded)
-        while not part.spec.answers() and not self.leave.wait(LOOK_SECONDS):
+        while not part.spec.answers():
+            if self.leave.wait(LOOK_SECONDS):
+                return
             self._look_after_all()
             self._give_up_on_what_does_not_stay()
             if time.monotonic() > deadline:
                 raise _failed(part, f"did not answer within {START_SECONDS:.0f} s")
+        minded.came_up = True
 
     def _give_up_on_what_does_not_stay(self) -> None:
         """Any part: one may have answered once, and end all the same while the next one waits for it."""
@@ -133,6 +141,7 @@ class Minder:
         minded.part.start()
         minded.started, minded.start_again_at = time.monotonic(), None
         minded.ask_at, minded.silent_since = minded.started + ASK_SECONDS, None
+        minded.came_up, minded.look_at = False, minded.started + COMING_UP_SECONDS
         minded.starts += 1
         self.changed(self._ready)
 
@@ -145,11 +154,14 @@ class Minder:
                     self._start(minded)
             elif minded.part.exit_status() is not None:
                 self._has_ended(minded)
+            elif self._ready and not minded.came_up and time.monotonic() >= minded.look_at:
+                minded.came_up = minded.part.spec.answers()
+                minded.look_at = time.monotonic() + COMING_UP_SECONDS
 
     def _has_ended(self, minded: _Minded) -> None:
         name, status = minded.part.spec.name, minded.part.exit_status()
         now = time.monotonic()
-        if now - minded.started > HEALTHY_SECONDS:
+        if minded.came_up:
             minded.pause = FIRST_PAUSE_SECONDS
         minded.part.sweep()
         minded.start_again_at = now + minded.pause

@@ -70,6 +70,36 @@ def test_a_part_that_dies_is_started_again_and_this_is_said(tmp_path: Path) -> N
     assert "0.02 s" in said[1]
 
 
+def test_a_part_that_has_answered_is_not_kept_waiting_for_longer_and_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed three times as soon as it answers, then twice before it does."""
+    monkeypatch.setattr(minder, "COMING_UP_SECONDS", 0.01)
+    answered: list[int | None] = []
+    said: list[str] = []
+
+    def answers() -> bool:
+        if len(answered) < 3:
+            answered.append(killed.pid)
+            os.kill(killed.pid or 0, signal.SIGKILL)
+            return True
+        return False
+
+    def started(ready: bool) -> None:
+        if len(answered) == 3 and killed.pid != answered[-1]:
+            os.kill(killed.pid or 0, signal.SIGKILL)
+
+    def say(text: str) -> None:
+        said.append(text.split(" again in ")[1].split(" (")[0])
+        if len(said) == 5:
+            ours.leave.set()
+
+    killed = part(tmp_path, "killed", "exec sleep 60", answers)
+    ours = Minder([killed], started, say)
+    ours.run()
+    assert said == ["0.01 s", "0.01 s", "0.01 s", "0.02 s", "0.04 s"]
+
+
 def test_a_part_that_does_not_come_up_fails_with_its_last_words_and_stops_the_others(tmp_path: Path) -> None:
     good = part(tmp_path, "good", "exec sleep 60")
     bad = part(tmp_path, "bad", "echo no room >&2; exit 3", lambda: False)
