@@ -23,8 +23,8 @@ def using(*mounts: tuple[str, bool]) -> JobSpec:
 
 
 def test_env17_a_drive_is_written_to_if_any_of_its_mounts_is() -> None:
-    job = using(("/7/a", True), ("/7/b", False), ("/8", True))
-    assert drives_used(job) == [DriveUse("7", True), DriveUse("8", False)]
+    for mounts in ((("/7/a", True), ("/7/b", False)), (("/7/a", False), ("/7/b", True))):
+        assert drives_used(using(*mounts, ("/8", True))) == [DriveUse("7", True), DriveUse("8", False)]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.domain.builders import (
+    HANDLE,
     HOUR,
     NOW,
     after,
@@ -26,6 +27,7 @@ from ucloud_ray.domain import timing
 from ucloud_ray.domain.events import (
     Event,
     ReplicaEnded,
+    ReplicaStarted,
     StopCause,
     StopRequested,
     Tick,
@@ -50,12 +52,19 @@ def test_time1_a_job_without_a_time_never_ends_by_itself() -> None:
 def test_time3_the_time_begins_with_the_first_running() -> None:
     job = place(queued(spec(time_allocation=HOUR)))
     assert timing.deadline(job) is None
-    job = after(job, Tick(), at=NOW + 2 * HOUR)
-    assert timing.deadline(start_all(job)) == NOW + HOUR
+    job = after(job, Tick(), ReplicaStarted(job.incarnation, 0, HANDLE), at=NOW + 2 * HOUR)
+    assert timing.deadline(job) == wakes_at(job) == NOW + 3 * HOUR
 
 
 def test_time4_the_time_of_a_suspended_machine_goes_on() -> None:
     job = suspended(time_allocation=HOUR)
+    assert timing.deadline(job) == NOW + HOUR
+
+
+def test_time4_a_machine_that_runs_again_is_held_to_its_first_running() -> None:
+    job = place(after(suspended(time_allocation=HOUR), UnsuspendRequested()))
+    job = after(job, ReplicaStarted(job.incarnation, 0, HANDLE), at=NOW + HOUR // 2)
+    assert job.times.last_running == NOW + HOUR // 2
     assert timing.deadline(job) == NOW + HOUR
 
 
