@@ -82,6 +82,16 @@ class FakeCore:
         self.refuse_refresh: int | None = None
         self.other: list[tuple[str, dict[str, Any]]] = []
         """Path and body of other calls."""
+        self.charges: dict[str, dict[str, Any]] = {}
+        """By name; the first one counts."""
+        self.usage: dict[tuple[str, str], int] = {}
+        """By workspace and scope, as reported last."""
+        self.broke: set[str] = set()
+        """Jobs and workspaces without funds."""
+        self.money_faults: deque[Fault | int] = deque()
+        """Like `faults`, of the calls that charge and report."""
+        self.money_poison: dict[str, int] = {}
+        """Like `poison`; job or scope."""
         self.pages = 0
         """Of jobs that were given out."""
         self.last_page: int | None = None
@@ -134,8 +144,9 @@ class FakeCore:
                 Route("/api/jobs/control/update", self._update, methods=["POST"]),
                 Route("/api/jobs/control/retrieve", self._retrieve),
                 Route("/api/jobs/control/browse", self._browse),
-                Route("/api/jobs/control/chargeCredits", self._credits, methods=["POST"]),
-                Route("/api/jobs/control/checkCredits", self._credits, methods=["POST"]),
+                Route("/api/jobs/control/chargeCredits", self._money(self._charge), methods=["POST"]),
+                Route("/api/jobs/control/checkCredits", self._money(self._charge), methods=["POST"]),
+                Route("/api/accounting/v2/reportUsage", self._money(self._report), methods=["POST"]),
             ]
         )
 
@@ -212,13 +223,41 @@ class FakeCore:
         self.after_page(query.get("filterState"))
         return JSONResponse({"itemsPerPage": 2, "items": jobs[start : start + 2], "next": following})
 
-    async def _credits(self, request: Request) -> Response:
-        if not self._let_in(request):
-            return _error(403, "Forbidden")
-        body = await request.json()
-        self.other.append((request.url.path, body))
-        poor = [{"id": item["id"]} for item in body["items"] if item["id"].startswith("poor")]
-        return JSONResponse({"insufficientFunds": poor, "duplicateCharges": []})
+    def _money(self, answer: Callable[[str, list[dict[str, Any]]], Response]) -> Callable[..., Awaitable[Response]]:
+        """All of a request or nothing; what goes wrong then is the answer alone, unless it is a status."""
+
+        async def serve(request: Request) -> Response:
+            if not self._let_in(request):
+                return _error(403, "Forbidden")
+            body = await request.json()
+            self.other.append((request.url.path, body))
+            fault = self.money_faults.popleft() if self.money_faults else None
+            named = [item.get("id") or item["description"]["scope"] for item in body["items"]]
+            fault = fault or next((self.money_poison[name] for name in named if name in self.money_poison), None)
+            if isinstance(fault, int):
+                return _error(fault, f"Told to answer {fault}")
+            if fault is Fault.HANG:
+                await self._released.wait()
+                return _error(500, "Hung")
+            found = answer(request.url.path, body["items"])
+            return PlainTextResponse("<html>") if fault is Fault.NOT_JSON else _Broken() if fault else found
+
+        return serve
+
+    def _charge(self, path: str, items: list[dict[str, Any]]) -> Response:
+        if unknown := [item["id"] for item in items if item["id"] not in self.jobs]:
+            return _error(404, f"Not found or permission denied ({unknown[0]})")
+        poor = [{"id": item["id"]} for item in items if item["id"] in self.broke]
+        again = [{"id": item["id"]} for item in items if item["chargeId"] in self.charges]
+        if path.endswith("chargeCredits"):
+            self.charges = {item["chargeId"]: item for item in items} | self.charges
+        return JSONResponse({"insufficientFunds": poor, "duplicateCharges": again})
+
+    def _report(self, _: str, items: list[dict[str, Any]]) -> Response:
+        owners = [item["owner"].get("projectId") or item["owner"]["username"] for item in items]
+        for owner, item in zip(owners, items, strict=True):
+            self.usage[owner, item["description"]["scope"]] = item["usage"]
+        return JSONResponse({"responses": [owner not in self.broke for owner in owners]})
 
 
 class _Broken(Response):

@@ -4,9 +4,10 @@ Runs beside the publisher in the supervisor. The rows are on disk, put there wit
 reads them, oldest first, and takes each off the disk once the Core has it. A charge that is sent twice counts once, by
 its name, so nothing is lost or doubled whenever this process ends.
 
-    bell ─▶ rows of the store ─▶ one request for many ─▶ off the disk; without funds: told to `credits`
+    bell ─▶ rows of the store ─▶ one request for many ─▶ whom nobody pays for ends ─▶ off the disk
                                   │ silent: all wait, back off
-                                  │ refused: one by one; an unknown job is asked about for minutes, then dropped
+                                  │ refused or no judgement: halves, so that one bad charge is found in a few requests;
+                                  │ that one waits for itself, and is dropped when there is no hope
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from ucloud_ray.control.ports import ChargeRow, Clock, JobStore
+from ucloud_ray.control.ports import ChargeRow, Clock, CoreSilent, JobStore
 
 log = structlog.get_logger(__name__)
 
@@ -35,9 +36,16 @@ class ChargeRefused(Exception):
         self.unknown_job = unknown_job
         """The Core does not know the job, perhaps not yet (REC-11)."""
 
+    def __str__(self) -> str:
+        return self.why
+
+
+class ChargeUnclear(CoreSilent):
+    """The Core answered without a judgement; these charges may be the reason, or not."""
+
 
 class CoreAccounting(Protocol):
-    """What the Core does about money. Raises `ports.CoreSilent` while it does not answer."""
+    """What the Core does about money. Raises `ports.CoreSilent` while it does not answer, and `ChargeUnclear`."""
 
     async def charge(self, rows: Sequence[ChargeRow]) -> frozenset[int]:
         """Charge or report them; the `seq` of those whose workspace has no funds. All are of one style. What was
@@ -55,7 +63,9 @@ class NobodyCharges:
 class Short(Protocol):
     """Who wants to know that a workspace has no funds."""
 
-    def short(self, row: ChargeRow) -> None: ...
+    async def short(self, rows: Sequence[ChargeRow]) -> None:
+        """Returns when what follows is on disk."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,18 @@ class Rhythm:
     longest_pause: float = 60.0
     unknown_for: float = 300.0
     """How long a charge of a job that the Core does not know is kept (REC-11)."""
+    unclear_for: float = 3600.0
+    """For how long the Core must have taken others before one that it never judges is dropped."""
+    unclear_that_mean_silent: int = 3
+    """So many in a row that fail alone: it is the Core."""
+
+
+@dataclass(slots=True)
+class Parked:
+    """A charge that waits for itself; moments of the loop's clock."""
+
+    since: float
+    until: float
 
 
 class Charger:
@@ -80,9 +102,11 @@ class Charger:
         self._credits = credits
         self._rhythm = rhythm or Rhythm()
         self._bell = asyncio.Event()
-        self._parked: dict[int, float] = {}
-        """Charge to the moment of the loop's clock at which it is tried again."""
+        self._parked: dict[int, Parked] = {}
         self._failures = 0
+        self._failed_alone = 0
+        self._last_taken = 0.0
+        """When the Core took anything."""
 
     def ring(self) -> None:
         """There may be something to send."""
@@ -118,33 +142,51 @@ class Charger:
             await self._send([row for row in rows if row.charge.style == first])
 
     def _due(self, rows: Sequence[ChargeRow]) -> list[ChargeRow]:
-        now = asyncio.get_running_loop().time()
-        self._parked = {seq: at for seq, at in self._parked.items() if any(row.seq == seq for row in rows)}
-        return [row for row in rows if self._parked.get(row.seq, 0.0) <= now][:BATCH]
+        now, waiting = _moment(), {row.seq for row in rows}
+        self._parked = {seq: parked for seq, parked in self._parked.items() if seq in waiting}
+        return [row for row in rows if row.seq not in self._parked or self._parked[row.seq].until <= now][:BATCH]
 
     async def _send(self, rows: Sequence[ChargeRow]) -> None:
         try:
             short = await self._core.charge(rows)
-        except ChargeRefused as refused:
-            if len(rows) > 1:
-                for row in rows:
-                    await self._send([row])
-            else:
-                await self._refused(rows[0], refused)
+        except (ChargeRefused, ChargeUnclear) as problem:
+            if len(rows) == 1:
+                await self._failed(rows[0], problem)
+                return
+            middle = len(rows) // 2
+            await self._send(rows[:middle])
+            await self._send(rows[middle:])
             return
+        self._failed_alone, self._last_taken = 0, _moment()
+        # First the stop, then off the disk: whoever dies in between asks again and hears it again.
+        await self._credits.short([row for row in rows if row.seq in short])
+        await self._settle(rows)
+
+    async def _failed(self, row: ChargeRow, problem: ChargeRefused | ChargeUnclear) -> None:
+        """Alone at fault, as it seems (REC-10)."""
+        parked = self._parked.setdefault(row.seq, Parked(_moment(), 0.0))
+        if self._hopeless(row, parked, problem):
+            log.error("a charge is not taken and is dropped", job=row.job_id, charge=row.charge, why=str(problem))
+            await self._settle([row])
+            return
+        log.info("a charge is tried again later", job=row.job_id, why=str(problem))
+        parked.until = _moment() + self._rhythm.longest_pause / 2
+        if isinstance(problem, ChargeUnclear):
+            self._failed_alone += 1
+            if self._failed_alone >= self._rhythm.unclear_that_mean_silent:
+                self._failed_alone = 0
+                raise problem
+
+    def _hopeless(self, row: ChargeRow, parked: Parked, problem: ChargeRefused | ChargeUnclear) -> bool:
+        if isinstance(problem, ChargeUnclear):
+            return self._last_taken - parked.since > self._rhythm.unclear_for
+        return not problem.unknown_job or (self._clock.now() - row.at) / 1000 >= self._rhythm.unknown_for
+
+    async def _settle(self, rows: Sequence[ChargeRow]) -> None:
         await self._store.settle_charges([row.seq for row in rows])
         for row in rows:
             self._parked.pop(row.seq, None)
-            if row.seq in short:
-                self._credits.short(row)
 
-    async def _refused(self, row: ChargeRow, refused: ChargeRefused) -> None:
-        """Alone at fault: it waits for itself, and is dropped when there is no hope (REC-10)."""
-        age = (self._clock.now() - row.at) / 1000
-        if refused.unknown_job and age < self._rhythm.unknown_for:
-            log.info("a charge is tried again later", job=row.job_id, why=refused.why)
-            self._parked[row.seq] = asyncio.get_running_loop().time() + self._rhythm.longest_pause / 2
-            return
-        log.error("the Core refused a charge; it is dropped", job=row.job_id, charge=row.charge, why=refused.why)
-        self._parked.pop(row.seq, None)
-        await self._store.settle_charges([row.seq])
+
+def _moment() -> float:
+    return asyncio.get_running_loop().time()

@@ -10,7 +10,7 @@ Nobody's silence counts as an answer: without one a job goes on (ACC-22).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -33,6 +33,7 @@ NOT_ENOUGH = "NOT_ENOUGH_COMPUTE_CREDITS"
 
 Payer = tuple[str, str]
 """Workspace and product category."""
+STOP = StopRequested(StopCause.NO_CREDITS)
 
 
 class CoreFunds(Protocol):
@@ -55,12 +56,15 @@ class Credits:
         core: CoreFunds,
         jobs: Callable[[], Iterable[Job]],
         post: Callable[[JobUid, Event], None],
+        settle: Callable[[JobUid, Event], Awaitable[object]],
         style: AccountingStyle,
         fresh: float = FRESH_SECONDS,
     ) -> None:
+        """`settle`: like `post`, and returns when what follows is on disk."""
         self._core = core
         self._jobs = jobs
         self._post = post
+        self._settle = settle
         self._style = style
         self._fresh = fresh
         self._known: dict[Payer, tuple[bool, float]] = {}
@@ -69,16 +73,24 @@ class Credits:
 
     # ------------------------------------------------------------------------------------------------- learning
 
-    def short(self, row: ChargeRow) -> None:
-        """A charge was not covered: its job ends (ACC-16), and so does everything else that nobody would pay for."""
-        self._post(row.uid, StopRequested(StopCause.NO_CREDITS))
-        self._learn((row.owner.workspace, row.category), False, STALE_SECONDS)
-        self._stop_all(row.owner, row.category, every=row.charge.style == "reportUsage")
+    async def short(self, rows: Sequence[ChargeRow]) -> None:
+        """Charges were not covered: their jobs end (ACC-16), and so does everything else that nobody would pay for."""
+        if not rows:
+            return
+        payers: dict[Payer, bool] = {}
+        for row in rows:
+            payer = (row.owner.workspace, row.category)
+            self._learn(payer, False, STALE_SECONDS)
+            payers[payer] = payers.get(payer, False) or row.charge.style == "reportUsage"
+        ending = dict.fromkeys([*(row.uid for row in rows), *self._unpaid(payers)])
+        await asyncio.gather(*(self._settle(uid, STOP) for uid in ending))
 
     def locked(self, owner: Owner, category: str) -> None:
         """The Core says so by itself (control-api 9)."""
-        self._learn((owner.workspace, category), False, STALE_SECONDS)
-        self._stop_all(owner, category, every=True)
+        payer = (owner.workspace, category)
+        self._learn(payer, False, STALE_SECONDS)
+        for uid in self._unpaid({payer: True}):
+            self._post(uid, STOP)
 
     def unlocked(self, owner: Owner, category: str) -> None:
         self._learn((owner.workspace, category), True, self._fresh)
@@ -86,13 +98,15 @@ class Credits:
     def _learn(self, payer: Payer, can_pay: bool, seconds: float) -> None:
         self._known[payer] = (can_pay, asyncio.get_running_loop().time() + seconds)
 
-    def _stop_all(self, owner: Owner, category: str, every: bool) -> None:
-        """Those that wait are never started (ACC-18). `every`: those that run, too."""
-        for job in self._jobs():
-            machine = job.spec.machine
-            same = job.spec.owner.workspace == owner.workspace and machine.product.category == category
-            if same and machine.tariff is not None and (every or job.phase.kind == "queued"):
-                self._post(job.uid, StopRequested(StopCause.NO_CREDITS))
+    def _unpaid(self, payers: Mapping[Payer, bool]) -> list[JobUid]:
+        """Jobs of these that are to end: those that wait are never started (ACC-18); where True, all."""
+        return [
+            job.uid
+            for job in self._jobs()
+            if (every := payers.get(_payer(job.spec))) is not None
+            and _costs(job)
+            and (every or job.phase.kind == "queued")
+        ]
 
     # --------------------------------------------------------------------------------------------------- asking
 
@@ -100,7 +114,7 @@ class Credits:
         """Whether the job may start. Answers at once while something is known."""
         if spec.machine.tariff is None or self._style == "none":
             return True
-        payer = (spec.owner.workspace, spec.machine.product.category)
+        payer = _payer(spec)
         can_pay, until = self._known.get(payer, (False, 0.0))
         if until > asyncio.get_running_loop().time():
             return can_pay
@@ -109,7 +123,7 @@ class Credits:
     async def require(self, id: JobId, spec: JobSpec) -> None:
         """Refuse a job that is known to have nobody who pays (ACC-18). One of whom nothing is known is taken: it is
         asked about before its start. Raises `PaymentRequired`."""
-        known = self._known.get((spec.owner.workspace, spec.machine.product.category))
+        known = self._known.get(_payer(spec))
         if known is None or known[0]:
             return
         if not await self.covers(id, spec):
@@ -136,3 +150,11 @@ class Credits:
             answer = None
         self._learn(payer, answer is not False, self._fresh if answer else STALE_SECONDS)
         return answer
+
+
+def _payer(spec: JobSpec) -> Payer:
+    return spec.owner.workspace, spec.machine.product.category
+
+
+def _costs(job: Job) -> bool:
+    return job.spec.machine.tariff is not None and job.rules.accounting_style != "none"

@@ -98,7 +98,9 @@ class Supervisor:
         self.access = AccessKeeper(
             parts.access, parts.tasks.drives, self.engine.jobs, self.engine.post, parts.access_check
         )
-        self.credits = Credits(parts.funds, self.engine.jobs, self.engine.post, parts.rules.accounting_style)
+        self.credits = Credits(
+            parts.funds, self.engine.jobs, self.engine.post, self.engine.settle, parts.rules.accounting_style
+        )
         self.charger = Charger(parts.store, parts.accounting, parts.clock, self.credits)
         self.charging = ChargingCycle(
             parts.store,

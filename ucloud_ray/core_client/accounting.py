@@ -6,15 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
 
-from ucloud_ray.control.charger import ChargeRefused
+from ucloud_ray.control.charger import ChargeRefused, ChargeUnclear
 from ucloud_ray.control.ports import ChargeRow, CoreSilent
 from ucloud_ray.core_client.client import CoreClient
-from ucloud_ray.core_client.errors import CoreError, CoreRefused, CoreUnknownJob
+from ucloud_ray.core_client.errors import CoreError, CoreRefused, CoreUnavailable
 from ucloud_ray.core_client.wire_format import Charge, Report
 from ucloud_ray.domain.ids import JobId
 from ucloud_ray.domain.job import AccountingStyle, JobSpec, Owner
+
+_PERHAPS_UNKNOWN = (400, 403, 404)
+"""How Cores refuse a job that they do not know (control-api 4.3, 8.3), and other things."""
 
 
 class Accounting:
@@ -28,8 +30,10 @@ class Accounting:
             if rows[0].charge.style == "reportUsage":
                 return await self._report(rows)
             answer = await self._core.charge_credits([_charge(row) for row in rows])
+        except CoreRefused as refused:
+            raise await self._meaning(rows, refused) from None
         except CoreError as problem:
-            _translate(problem)
+            raise _silence(problem) from None
         return frozenset(row.seq for row in rows if row.job_id in answer.insufficient_funds)
 
     async def enough(self, id: JobId, spec: JobSpec, style: AccountingStyle) -> bool | None:
@@ -44,6 +48,19 @@ class Accounting:
         except CoreError as problem:
             raise CoreSilent(str(problem)) from None
         return id not in answer.insufficient_funds
+
+    async def _meaning(self, rows: Sequence[ChargeRow], refused: CoreRefused) -> ChargeRefused | CoreSilent:
+        """Money is not given up because of a role or an address that is wrong for an hour: a charge is of an unknown
+        job only if the Core surely has no such job (REC-9)."""
+        if len(rows) > 1 or refused.status not in _PERHAPS_UNKNOWN:
+            return ChargeRefused(str(refused))
+        try:
+            known = await self._core.knows(rows[0].job_id)
+        except CoreError as problem:
+            return _silence(problem)
+        if not known:
+            return ChargeRefused(str(refused), unknown_job=True)
+        return ChargeRefused(str(refused)) if refused.status == 400 else ChargeUnclear(str(refused))
 
     async def _report(self, rows: Sequence[ChargeRow]) -> frozenset[int]:
         """A `true` says that the wallet is not locked (ACC-15)."""
@@ -63,10 +80,7 @@ def _charge(row: ChargeRow) -> Charge:
     return Charge(row.job_id, row.charge.charge_id, row.charge.units, row.charge.periods)
 
 
-def _translate(problem: CoreError) -> NoReturn:
-    """Raises `ChargeRefused` for what speaks of the charge, `CoreSilent` for what speaks of the moment."""
-    if isinstance(problem, CoreRefused):
-        # G answers 400 where K answers 404 (control-api 8.3).
-        unknown = isinstance(problem, CoreUnknownJob) or problem.status == 400
-        raise ChargeRefused(str(problem), unknown_job=unknown) from None
-    raise CoreSilent(str(problem)) from None
+def _silence(problem: CoreError) -> CoreSilent:
+    """A 500 or a broken answer may be the fault of what was asked; everything else speaks of the moment."""
+    unclear = isinstance(problem, CoreUnavailable) and not problem.down
+    return ChargeUnclear(str(problem)) if unclear else CoreSilent(str(problem))

@@ -19,7 +19,7 @@ from ucloud_ray.control.errors import PaymentRequired
 from ucloud_ray.control.ports import Change, ChargeRow, CoreSilent
 from ucloud_ray.domain.effects import Charge
 from ucloud_ray.domain.ids import JobId
-from ucloud_ray.domain.job import AccountingStyle, JobSpec, JobState
+from ucloud_ray.domain.job import AccountingStyle, JobSpec, JobState, Owner
 from ucloud_ray.store import SqlJobStore, open_store
 
 QUICK = Rhythm(gather=0.0, first_pause=0.005, longest_pause=0.02, unknown_for=300.0)
@@ -35,6 +35,8 @@ class Purse:
     """Raised by the next requests, after it has charged."""
     refused: dict[str, ChargeRefused] = field(default_factory=dict)
     empty: bool = False
+    poor: set[str] = field(default_factory=set)
+    """Jobs that cannot pay."""
     funds: bool | None = True
     asked: int = 0
 
@@ -47,7 +49,7 @@ class Purse:
             self.charged[row.charge.charge_id] = row.charge.units
         if self.troubles:
             raise self.troubles.pop(0)
-        return frozenset(row.seq for row in rows) if self.empty else frozenset()
+        return frozenset(row.seq for row in rows if self.empty or row.job_id in self.poor)
 
     async def enough(self, id: JobId, spec: JobSpec, style: AccountingStyle) -> bool | None:
         self.asked += 1
@@ -60,8 +62,8 @@ class Purse:
 class Heard:
     rows: list[ChargeRow] = field(default_factory=list)
 
-    def short(self, row: ChargeRow) -> None:
-        self.rows.append(row)
+    async def short(self, rows: Sequence[ChargeRow]) -> None:
+        self.rows.extend(rows)
 
 
 @pytest.fixture
@@ -161,7 +163,11 @@ async def test_a_job_is_charged_for_its_time_and_its_rest(rig: Rig, purse: Purse
     await rig.until(lambda: list(purse.charged.values()) == [1], "the first minute to be charged")
     await life.requests.terminate([ref("1")])
     await rig.until(lambda: list(purse.charged.values()) == [1, 1], "the begun minute to be charged")
-    assert await rig.store.waiting_charges() == (0, None)
+
+    async def nothing_waits() -> bool:
+        return await rig.store.waiting_charges() == (0, None)
+
+    await async_wait_until(nothing_waits, "the charges to be off the disk", timeout=5)
 
 
 async def test_a_running_job_without_funds_is_stopped(rig: Rig, purse: Purse) -> None:
@@ -226,3 +232,39 @@ async def test_nothing_is_started_while_charges_have_waited_for_too_long(rig: Ri
     assert rig.states("1")[-1] is JobState.RUNNING
     purse.troubles.clear()
     await rig.until_state("2", JobState.RUNNING)
+
+
+async def test_the_stop_of_a_job_without_funds_is_on_disk_before_its_charge_is_off_it(rig: Rig, purse: Purse) -> None:
+    """ACC-16: a process that is killed between the two asks again when it is back, and not a unit of time later."""
+    paying(rig, purse)
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever")])
+    await rig.until_state("1", JobState.RUNNING)
+    life.store.fail("settle_charges")
+    purse.empty = True
+    rig.clock.shift += 60_000
+    await rig.until_state("1", JobState.SUCCESS)
+    assert (await rig.store.waiting_charges())[0] >= 1
+
+
+@pytest.mark.parametrize(("style", "ended"), [("documented", {"1", "3"}), ("reportUsage", {"1", "2", "3"})])
+async def test_what_nobody_pays_for_ends_with_it(
+    rig: Rig, purse: Purse, style: AccountingStyle, ended: set[str]
+) -> None:
+    """ACC-16, ACC-18: what waits for the same wallet; after a usage report what runs, too. Others go on."""
+    paying(rig, purse)
+    rig.rules = replace(rig.rules, accounting_style=style)
+    life = await rig.start()
+    await life.requests.submit([job("1", "run=forever"), job("2", "run=forever")])
+    await life.requests.submit([job("4", "run=forever", owner=Owner("bob"))])
+    for number in ("1", "2", "4"):
+        await rig.until_state(number, JobState.RUNNING)
+    await life.requests.submit([job("3", "run=forever", machine="whole", replicas=len(rig.machines.hosts))])
+    await rig.until_phase("3", "queued")
+    purse.poor = {"1"}
+    rig.clock.shift += 60_000
+    for number in ended:
+        await rig.until_state(number, JobState.SUCCESS)
+        assert rig.told_texts(number)[-1] == "Your job has been terminated (No more credits)"
+    assert JobState.RUNNING not in rig.states("3")
+    assert {live.id for live in life.supervisor.engine.jobs()} == {"1", "2", "3", "4"} - ended

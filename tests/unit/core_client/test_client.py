@@ -250,6 +250,8 @@ async def test_the_core_knows_what_it_lists(client: CoreClient) -> None:
 
 async def test_charges_go_out_as_documented_and_who_cannot_pay_comes_back(core: FakeCore, client: CoreClient) -> None:
     """control-api 8.3."""
+    core.add("1", "poor")
+    core.broke = {"poor"}
     charges = [Charge(JobId("1"), "1-charge", 15), Charge(JobId("poor"), "poor-charge", 15, 23)]
     answer = await client.charge_credits(charges)
     assert answer.insufficient_funds == {"poor"}
