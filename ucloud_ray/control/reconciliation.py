@@ -30,7 +30,8 @@ from ucloud_ray.domain.job import Job
 log = structlog.get_logger(__name__)
 
 CONFIRM_SECONDS = 60.0
-"""Between two questions about a job that the Core denied, and after a comparison that came to nothing."""
+"""Between two questions about a job that the Core denied, and at most after a comparison that came to nothing: in the
+beginning it is repeated sooner, because Core and provider are often started together."""
 
 DENIALS = 3
 """Confirmations in a row (REC-9)."""
@@ -58,10 +59,11 @@ class Reconciliation:
         """At once and then for ever; ends only by cancellation. What is denied is asked for more often."""
         await self._supervisor.ready.wait()
         loop = asyncio.get_running_loop()
-        compare_at = loop.time()
+        compare_at, failures = loop.time(), 0
         while True:
             if loop.time() >= compare_at:
-                compare_at = loop.time() + (self._every if await self._try_compare() else CONFIRM_SECONDS)
+                failures = 0 if await self._try_compare() else failures + 1
+                compare_at = loop.time() + (min(2.0**failures, CONFIRM_SECONDS) if failures else self._every)
             else:
                 await self.ask_again()
             next_look = min(compare_at, loop.time() + CONFIRM_SECONDS) if self._denied else compare_at
