@@ -29,7 +29,7 @@ PARTS = (
     ("ray::JobSupervisor", "supervisor"),
     ("ray::NodeAgent", "node agent"),
     ("ray::ReplicaActor", "replica actors"),
-    ("native/launcher.py", "native launchers"),
+    ("native/program.py", "native launchers"),
     ("gcs_server", "Ray: gcs"),
     ("raylet/raylet", "Ray: raylet"),
 )

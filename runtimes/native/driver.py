@@ -107,7 +107,7 @@ class NativeDriver:
         folder = self._folder(handle.id)
         with translated(f"cannot tell whether {handle.id.name} ended"):
             _, started = _find(folder, handle.id)  # two small files of ours: a thread costs more than reading them
-            result = await ending.ended(folder, started)
+            result = await self._ended(folder, started)
             _find(folder, handle.id)
         return result
 
@@ -124,10 +124,13 @@ class NativeDriver:
             await self._threads.run(_signal_all, task, started)
             with suppress(TimeoutError):
                 async with asyncio.timeout(grace_seconds):
-                    await ending.ended(folder, started)
+                    await self._ended(folder, started)
             if await self._threads.run(folder.exit) is None:
                 await self._threads.run(ending.kill, task, started)
-            await ending.ended(folder, started)
+            await self._ended(folder, started)
+
+    async def _ended(self, folder: TaskFolder, started: Started) -> ExitResult:
+        return await ending.ended(folder, started, lambda: self._starter.carry_on(folder))
 
     async def destroy(self, id: TaskId) -> None:
         self._gauges.forget(id)

@@ -18,7 +18,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import IO, Any
 
-PROGRAM = Path(__file__).with_name("launcher.py")
+PROGRAM = Path(__file__).with_name("program.py")
 AT_ONCE = 32
 """Launches under way: enough to keep the processors busy, few enough that a packet always fits into the socket."""
 
@@ -38,8 +38,10 @@ class LauncherClient:
         self._waiting: dict[int, asyncio.Future[Mapping[str, Any]]] = {}
         self._control: socket.socket | None = None
 
-    async def request(self, files: Sequence[int], copies: Sequence[int] = ()) -> Mapping[str, Any]:
-        """Launch the task of these files, or ask for a sign of life with none. `copies`: see `launcher`.
+    async def request(
+        self, files: Sequence[int] = (), copies: Sequence[int] = (), do: str = "run"
+    ) -> Mapping[str, Any]:
+        """Launch the task of these files, or ask for a sign of life with none. What to do: see `launcher`.
 
         Raises `LauncherDied`, and `OSError` when no launcher can be started.
         """
@@ -49,7 +51,8 @@ class LauncherClient:
             answer: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
             self._waiting[number] = answer
             try:
-                socket.send_fds(control, [json.dumps({"number": number, "copies": list(copies)}).encode()], files)
+                order = {"number": number, "do": do, "copies": list(copies)}
+                socket.send_fds(control, [json.dumps(order).encode()], files)
                 return await answer
             except (BrokenPipeError, ConnectionError) as error:
                 self._lost()

@@ -68,6 +68,8 @@ def describe(
         "cgroups": [str(folder) for folder in cgroups],
         "stdout": str(spec.logs.stdout),
         "stderr": str(spec.logs.stderr),
+        "job_root": None if spec.job_root is None else str(spec.job_root),
+        "job_folder": str(spec.job_folder),
     }
 
 

@@ -14,10 +14,11 @@ import errno
 import os
 import pwd
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from runtimes import logfiles
 from runtimes.errors import InvalidTask, RuntimeUnavailable, StartFailed
@@ -40,7 +41,7 @@ OURS_TO_SOLVE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFIL
 
 @dataclass(slots=True)
 class Opened:
-    """What the launcher is handed: state folder, job folder, both logs, and the copies of the streams in `copies`."""
+    """What the launcher is handed: state folder, both logs, job folder, and the copies of the streams in `copies`."""
 
     files: list[int] = field(default_factory=list)
     copies: list[int] = field(default_factory=list)
@@ -118,6 +119,16 @@ class Starter:
                 return
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
+    async def carry_on(self, folder: TaskFolder) -> bool:
+        """Have its output carried after its waiter and the launcher were killed. Whether that could be done."""
+        with ExitStack() as files:
+            try:
+                opened = await self._threads.run(_reopen, folder, files)
+                answer = await self._launcher.request(opened.files, opened.copies, "carry")
+            except (OSError, LauncherDied):
+                return False
+        return bool(answer["outcome"] == "started")
+
     async def another_started_it(self, folder: TaskFolder) -> bool:
         """Wait until it is clear whether the task was started. Raises `RuntimeUnavailable` if that takes too long."""
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
@@ -150,15 +161,9 @@ def _open_files(spec: TaskSpec, files: ExitStack) -> Opened:
     """Opened here and handed over, so that neither a renamed folder nor a planted link leads the process elsewhere."""
     try:
         job_folder = files.enter_context(beneath.held(spec.job_root, spec.job_folder))
-        opened = Opened([_open_folder(job_folder, files)])
-        logs = (spec.logs.stdout, spec.logs.stderr)
-        opened.files += [_closed_with(files, logfiles.open_append(log, spec.user)) for log in logs]
-        for stream, log in enumerate(logs):
-            shown_already = log.parent == spec.job_folder
-            copy = None if shown_already else logfiles.show(log, job_folder, spec.user)
-            if copy is not None:
-                opened.files.append(_closed_with(files, copy))
-                opened.copies.append(stream)
+        logs = [(log, log.parent == spec.job_folder) for log in (spec.logs.stdout, spec.logs.stderr)]
+        opened = _open_logs(logs, job_folder, spec.user, files)
+        opened.files.insert(2, _open_folder(job_folder, files))
     except beneath.LeavesRoot as leaving:
         raise InvalidTask("the job folder is a link that leaves its drive") from leaving
     except OSError as error:
@@ -166,6 +171,40 @@ def _open_files(spec: TaskSpec, files: ExitStack) -> Opened:
             raise
         raise InvalidTask(f"cannot open {error.filename or 'a log file'}: {error.strerror or error}") from error
     return opened
+
+
+def _open_logs(
+    logs: Sequence[tuple[Path, bool]], job_folder: Path, owner: tuple[int, int] | None, files: ExitStack
+) -> Opened:
+    """Of each log whether it is in the job folder anyway."""
+    opened = Opened([_closed_with(files, logfiles.open_append(log, owner)) for log, _ in logs])
+    for stream, (log, is_shown) in enumerate(logs):
+        copy = None if is_shown else logfiles.show(log, job_folder, owner)
+        if copy is not None:
+            opened.files.append(_closed_with(files, copy))
+            opened.copies.append(stream)
+    return opened
+
+
+def _reopen(folder: TaskFolder, files: ExitStack) -> Opened:
+    """Raises `OSError`."""
+    if (task := folder.task()) is None:
+        raise FileNotFoundError(folder.folder)
+    opened = _open_again(task, files)
+    opened.files.insert(0, _open_folder(folder.folder, files))
+    return opened
+
+
+def _open_again(task: Mapping[str, Any], files: ExitStack) -> Opened:
+    """The logs of a task that runs. Its job folder may be gone by now: then there is nothing to show them in."""
+    owner = None if task["user"] is None else (task["user"][0], task["user"][1])
+    logs, folder = [Path(task[name]) for name in ("stdout", "stderr")], Path(task["job_folder"])
+    try:
+        root = task["job_root"] and Path(task["job_root"])
+        job_folder = files.enter_context(beneath.held(root, folder))
+    except OSError:
+        return _open_logs([(log, True) for log in logs], folder, owner, files)
+    return _open_logs([(log, log.parent == folder) for log in logs], job_folder, owner, files)
 
 
 def _open_folder(path: Path, files: ExitStack) -> int:

@@ -2,8 +2,10 @@
 
     <state_dir>/<name>/
         task.json       what runs, made together with the folder; gone first when the task is destroyed
-        lock            held by the waiter as long as it lives
+        lock            held by the waiter as long as it lives, and before that by who becomes the user's program
         started.json    process ids with start times: written before the first instruction of the user's program
+        *.fifo          where it writes, see `runtimes.output.fifos`; `missing` belongs to them
+        successor.json  who carries on since the waiter was killed
         exit.json       the exit status
         etc/            the files for `/etc/ucloud`
 
@@ -28,6 +30,8 @@ from typing import Any
 
 from runtimes.errors import NameTaken
 from runtimes.native.processes import ProcessId
+from runtimes.native.small import EXIT_BYTES
+from runtimes.output import fifos
 from runtimes.types import ExitResult, TaskId
 
 ABANDONED_AFTER_SECONDS = 600.0
@@ -38,6 +42,8 @@ ABANDONED_AFTER_SECONDS = 600.0
 class Started:
     boot: str
     waiter: ProcessId
+    launcher: ProcessId
+    """Succeeds the waiter, if it lives."""
     workload: ProcessId
     at: float
 
@@ -96,8 +102,15 @@ class TaskFolder:
         """Which processes were started; None if none was. Of no boot at all when a power failure took the content."""
         found = _read(self.folder / "started.json")
         if not found:
-            return None if found is None else Started("", ProcessId(0, 0), ProcessId(0, 0), 0.0)
-        return Started(found["boot"], ProcessId(*found["waiter"]), ProcessId(*found["workload"]), found["started_at"])
+            nobody = ProcessId(0, 0)
+            return None if found is None else Started("", nobody, nobody, nobody, 0.0)
+        waiter, launcher, workload = (ProcessId(*found[name]) for name in ("waiter", "launcher", "workload"))
+        return Started(found["boot"], waiter, launcher, workload, found["started_at"])
+
+    def successor(self) -> ProcessId | None:
+        """Who carried on last after the waiter was killed; None if nobody had to."""
+        found = _read(self.folder / "successor.json")
+        return ProcessId(*found["waiter"]) if found else None
 
     def exit(self) -> ExitResult | None:
         """How it ended, as far as the waiter could tell; None if it did not."""
@@ -166,6 +179,8 @@ def _fill(folder: Path, task: Mapping[str, Any], files: Mapping[str, bytes]) -> 
     folder.mkdir(parents=True)
     folder.chmod(0o711)  # the task may reach etc/, and read nothing else
     _write_private(folder / "task.json", json.dumps(task).encode())
+    _write_private(folder / "exit.json.new", b" " * EXIT_BYTES)
+    fifos.make(str(folder), task["user"])
     if files:
         _write_files(folder / "etc", files, task["user"])
 

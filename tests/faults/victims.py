@@ -25,6 +25,18 @@ class Victims:
     def node_agents(self) -> list[int]:
         return self._actors("ray::node-") + self._actors("ray::NodeAgent")
 
+    def native_waiters(self) -> list[int]:
+        """Of all native tasks of this stack, and those who succeeded a waiter that was killed."""
+        return [pid for pid in self._carriers() if not _has_open(pid, "end.fifo")]
+
+    def pumps(self) -> list[int]:
+        """Who carry the output of this stack's containers."""
+        return [pid for pid in self._carriers() if _has_open(pid, "end.fifo")]
+
+    def _carriers(self) -> list[int]:
+        """By what they are called, and by having a task's folder of this stack open."""
+        return [pid for pid in _processes() if _name(pid) == "ucloud-waiter" and _has_open(pid, str(self._stack.data))]
+
     def all_of_ray(self) -> list[int]:
         """Every process of Ray's session: head, GCS, raylet, workers."""
         session = self._stack.pid("ray")
@@ -63,6 +75,18 @@ def _command(pid: int) -> str:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     return ""
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def _has_open(pid: int, part: str) -> bool:
+    with suppress(OSError):
+        return any(part in os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 def _alive(pid: int) -> bool:

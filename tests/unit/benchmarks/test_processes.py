@@ -20,7 +20,7 @@ from benchmarks import processes
         ("ray::ReplicaActor.wait", "replica actors"),
         ("ray/core/src/ray/gcs/gcs_server --log_dir=x", "Ray: gcs"),
         ("ray/core/src/ray/raylet/raylet --raylet_socket_name=x", "Ray: raylet"),
-        ("python -I -S runtimes/native/launcher.py 52", "native launchers"),
+        ("python -I -S runtimes/native/program.py 52", "native launchers"),
         ("ray::DashboardAgent", "Ray: other"),
     ],
 )

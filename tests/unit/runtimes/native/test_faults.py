@@ -94,41 +94,6 @@ async def test_the_launchers_death_touches_no_task_and_the_next_start_gets_a_new
     assert (await driver.wait(handle)).code == 5
 
 
-async def test_without_its_waiter_a_task_runs_on_and_its_end_is_seen_but_not_its_status(
-    driver: NativeDriver, folder: TaskFolder, tmp_path: Path
-) -> None:
-    """D4: the waiter's death proves nothing."""
-    spec = a_spec(tmp_path, "echo ready; read line < go; exit 5")
-    os.mkfifo(spec.job_folder / "go")
-    handle = await driver.start(spec)
-    await _printed(spec, "ready")
-    started = folder.started()
-    assert started is not None
-    waiting = asyncio.create_task(driver.wait(handle))
-    os.kill(started.waiter.pid, signal.SIGKILL)
-    await processes.wait_until_gone(started.waiter)
-    assert (await driver.inspect(handle)).state == TaskState.RUNNING
-    assert not waiting.done()
-    (spec.job_folder / "go").write_text("\n")
-    assert await waiting == ExitResult()
-    assert (await driver.inspect(handle)).exit == ExitResult()
-
-
-async def test_without_its_waiter_a_task_can_be_stopped_and_destroyed(
-    driver: NativeDriver, folder: TaskFolder, tmp_path: Path
-) -> None:
-    spec = a_spec(tmp_path, "trap '' TERM; sleep 1000 & echo ready; while :; do sleep 0.05; done")
-    handle = await driver.start(spec)
-    await _printed(spec, "ready")
-    started = folder.started()
-    assert started is not None
-    os.kill(started.waiter.pid, signal.SIGKILL)
-    await driver.stop(handle, 0.05)
-    assert processes.family(started.waiter, started.workload) == []
-    await driver.destroy(ID)
-    assert not folder.folder.exists()
-
-
 async def test_the_waiter_is_deaf_to_what_stops_services(
     driver: NativeDriver, folder: TaskFolder, tmp_path: Path
 ) -> None:
@@ -150,7 +115,7 @@ async def test_after_a_restart_of_the_machine_a_task_has_ended_with_unknown_stat
     """Also when its process ids belong to others by now: to this test, for example."""
     spec = a_spec(tmp_path, "echo ran")
     await driver.wait(await driver.start(spec))
-    _change(folder, "started.json", boot="an-earlier-boot", waiter=_me(), workload=_me())
+    _change(folder, "started.json", boot="an-earlier-boot", waiter=_me(), launcher=_me(), workload=_me())
     (folder.folder / "exit.json").unlink()
     handle = await driver.recover(ID)
     assert await driver.wait(handle) == ExitResult()
@@ -166,7 +131,7 @@ async def test_a_process_id_that_was_given_to_somebody_else_is_not_taken_for_the
     """Otherwise this test would be waited for, and killed."""
     await driver.wait(await driver.start(a_spec(tmp_path, "exit 0")))
     pid, start = _me()
-    _change(folder, "started.json", waiter=[pid, start - 1], workload=[pid, start - 1])
+    _change(folder, "started.json", waiter=[pid, start - 1], launcher=[pid, start - 1], workload=[pid, start - 1])
     (folder.folder / "exit.json").unlink()
     handle = await driver.recover(ID)
     assert await driver.wait(handle) == ExitResult()
@@ -180,8 +145,7 @@ async def test_a_task_that_is_destroyed_while_its_waiter_is_on_the_way_is_not_st
     """The waiter was forked with a folder that has been thrown away since."""
     spec = a_spec(tmp_path, "echo ran")
     folder.create(plan.describe(spec, (), folder.folder / "etc", {}, 0.0), {})
-    opened = [os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder)]
-    opened += [os.open(path, os.O_CREAT | os.O_WRONLY) for path in (spec.logs.stdout, spec.logs.stderr)]
+    opened = _opened(folder, spec)
     (folder.folder / "task.json").unlink()
     answer = await driver._launcher.request(opened)
     for file in opened:
@@ -197,8 +161,7 @@ async def test_a_launch_that_is_asked_for_twice_runs_once(
     spec = a_spec(tmp_path, "echo ran")
     await driver.wait(await driver.start(spec))
     await async_wait_until(lambda: asyncio.to_thread(lambda: not folder.is_locked()), "the waiter to leave")
-    opened = [os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder)]
-    opened += [os.open(path, os.O_APPEND | os.O_WRONLY) for path in (spec.logs.stdout, spec.logs.stderr)]
+    opened = _opened(folder, spec)
     answer = await driver._launcher.request(opened)
     for file in opened:
         os.close(file)
@@ -273,10 +236,14 @@ async def test_usage_without_control_groups_sums_over_the_processes(driver: Nati
 LAUNCH_WITHOUT_A_READER = """
 import os, sys
 from runtimes.native import launcher
+from runtimes.native.order import Order
+from runtimes.native.small import identity
 launcher.signal.signal(launcher.signal.SIGPIPE, launcher.signal.SIG_IGN)
 reader, writer = os.pipe()
 os.close(reader)
-launcher.become_waiter([int(number) for number in sys.argv[1:]], writer, [])
+order = Order([int(number) for number in sys.argv[1:]])
+order.read("run", [])
+launcher.become(order, writer, launcher.wait_on_task, order, writer, identity(os.getpid()))
 """
 
 
@@ -286,8 +253,7 @@ async def test_a_launch_whose_launcher_died_before_the_report_is_a_good_launch(
     """What was started is not killed by a report that nobody reads."""
     spec = a_spec(tmp_path, "echo ran; exit 7")
     folder.create(plan.describe(spec, (), folder.folder / "etc", {"PATH": plan.SEARCH_PATH}, 0.0), {})
-    opened = [os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder)]
-    opened += [os.open(path, os.O_CREAT | os.O_WRONLY, 0o600) for path in (spec.logs.stdout, spec.logs.stderr)]
+    opened = _opened(folder, spec)
     waiter = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", LAUNCH_WITHOUT_A_READER, *map(str, opened)),
         pass_fds=opened,
@@ -362,6 +328,13 @@ async def test_the_launcher_ends_when_its_driver_does(tmp_path: Path) -> None:
     assert start is not None
     await driver.close()
     await processes.wait_until_gone(processes.ProcessId(pid, start))
+
+
+def _opened(folder: TaskFolder, spec: TaskSpec) -> list[int]:
+    """What a launch takes: state folder, logs, job folder."""
+    logs = [os.open(path, os.O_CREAT | os.O_WRONLY, 0o600) for path in (spec.logs.stdout, spec.logs.stderr)]
+    state, job = (os.open(path, os.O_RDONLY) for path in (folder.folder, spec.job_folder))
+    return [state, *logs, job]
 
 
 def _me() -> list[int]:
