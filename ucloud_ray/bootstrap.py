@@ -237,6 +237,7 @@ def rules_of(settings: Settings) -> Rules:
         stop_grace=round(policy.stop_grace_seconds * 1000),
         max_start_attempts=policy.max_start_attempts,
         suspended_time_counts=policy.suspended_time_counts,
+        vm_on_lock=policy.vm_on_lock,
         accounting_style=settings.accounting.style,
         min_final_unit_fraction=policy.min_final_unit_fraction,
     )

@@ -219,6 +219,8 @@ class PolicySettings:
     """Make a drive for a workspace that has none below `dataDir/drives`. Off: such a job is refused."""
     suspended_time_counts: bool = True
     """TIME-4."""
+    vm_on_lock: Literal["suspend", "terminate"] = "suspend"
+    """What becomes of a machine whose owner has no funds or permissions any more (SUS-10)."""
     access_check_seconds: float = 300.0
     """Between two looks at whether jobs may still use the drives of others that they use (ACC-19)."""
     max_start_attempts: int = 3

@@ -204,6 +204,9 @@ class Rules:
     """Milliseconds before the second attempt to start; doubled for each one after it (SCH-11)."""
     suspended_time_counts: bool = True
     """Whether the allocation goes on while a machine is suspended (TIME-4)."""
+    vm_on_lock: Literal["suspend", "terminate"] = "suspend"
+    """What becomes of a machine whose owner has no funds or permissions any more; its end would take its disks
+    (SUS-10)."""
     accounting_style: AccountingStyle = "documented"
     """A job keeps one for life, or its time would be charged twice (ACC-13)."""
     min_final_unit_fraction: float = 0.0

@@ -43,13 +43,22 @@ def on_stop(job: Job, event: StopRequested, now: Millis) -> Decision:
         return _forget(job, now)
     if is_ending(job):
         return unchanged(job)
-    job, effects = transitions.conclude(job, verdicts.of_stop(cause), now)
+    kept = verdicts.of_lock(cause) if _keeps_its_disks(job) else None
+    if kept is not None and (isinstance(job.phase, Suspended) or is_suspending(job)):
+        return _want_resume(job, False)
+    job, effects = transitions.conclude(job, kept or verdicts.of_stop(cause), now)
     if event.reason:
         effects = (Announce(status=texts.one_line(event.reason)), *effects)
     if cause is not StopCause.CANCELLED or not job.rules.canceling_state:
         return job, effects
     job, told = transitions.tell(job, JobState.CANCELING, texts.CANCELLING)
     return job, told + effects
+
+
+def _keeps_its_disks(job: Job) -> bool:
+    """A machine that has run, where a lock suspends machines (SUS-10)."""
+    ran = job.times.first_running is not None
+    return ran and job.spec.backend is Backend.VIRTUAL_MACHINE and job.rules.vm_on_lock == "suspend"
 
 
 def _forget(job: Job, now: Millis) -> Decision:

@@ -22,12 +22,22 @@ _STOPPED = {
     StopCause.FORGOTTEN: Verdict(JobState.FAILURE, texts.UNKNOWN_JOB, silent=True),
 }
 
+_KEPT = {
+    StopCause.NO_CREDITS: Verdict(JobState.SUSPENDED, texts.SUSPENDED_NO_CREDITS),
+    StopCause.LOST_PERMISSIONS: Verdict(JobState.SUSPENDED, texts.SUSPENDED_LOST_PERMISSIONS),
+}
+
 _BADNESS = (JobState.SUSPENDED, JobState.SUCCESS, JobState.EXPIRED, JobState.FAILURE)
 """LC-6, best first; ranks that have not ended have no part in it."""
 
 
 def of_stop(cause: StopCause) -> Verdict:
     return _STOPPED[cause]
+
+
+def of_lock(cause: StopCause) -> Verdict | None:
+    """Of a machine whose data is kept in spite of the cause (SUS-10); None: the cause ends machines, too."""
+    return _KEPT.get(cause)
 
 
 def not_started(reason: str) -> Verdict:
