@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from ucloud_ray.orchestrator.errors import BadRequest
+from ucloud_ray.orchestrator.errors import BadGateway, BadRequest
 from ucloud_ray.settings import ProductSettings
 from ucloud_ray.wire.common import ProductReference
 from ucloud_ray.wire.products import ComputeSupport
@@ -78,6 +78,8 @@ class ProductBook:
         self._products = {product.key: product for product in made}
         self._json = {product.key: orjson.Fragment(orjson.dumps(product.content)) for product in made}
         self._support: dict[ProductKey, Support] = {}
+        self._heard_of: set[str] = set()
+        """Providers that have answered since we were started."""
         self._categories = _categories(made)
 
     def price(self, key: ProductKey) -> int:
@@ -119,8 +121,12 @@ class ProductBook:
         return self._support.get(key)
 
     def supported(self, reference: ProductReference) -> Support:
-        """Raises `BadRequest` for a product that does not exist or that the provider does not support now (O16)."""
-        support = self._support.get(key_of(reference))
+        """Raises `BadRequest` for a product that does not exist or that the provider does not support now (O16), and
+        `BadGateway` as long as it could not be asked: that is no mistake of the user's."""
+        key = key_of(reference)
+        support = self._support.get(key)
+        if support is None and key in self._products and reference.provider not in self._heard_of:
+            raise BadGateway(f"The provider {reference.provider} does not answer at the moment; try again soon")
         if support is None:
             raise BadRequest(
                 f"Bad machine type requested: {reference.id} of {reference.category} at {reference.provider} "
@@ -130,6 +136,7 @@ class ProductBook:
 
     def replace_support(self, provider: str, entries: Iterable[dict[str, Any]]) -> None:
         """The provider's newest answer. Products that it leaves out disappear; ones not registered are ignored."""
+        self._heard_of.add(provider)
         fresh = {key: support for key, support in self._support.items() if key[2] != provider}
         for entry in entries:
             key = key_of(ComputeSupport.model_validate(entry).product)

@@ -103,6 +103,18 @@ async def test_a_backend_that_the_product_does_not_support_is_refused(
     assert "DOCKER" in answer.json()["why"]
 
 
+async def test_a_provider_that_was_not_heard_since_the_start_is_away_and_not_its_users_mistake(
+    settings: OrchestratorSettings, provider: FakeProvider
+) -> None:
+    """A user may try again: the products are registered, and nobody took them back."""
+    provider.answer("jobs/retrieveProducts", status=502)
+    async with running(settings, provider) as setup:
+        known = await setup.post("/api/jobs", batch())
+        unknown = await setup.post("/api/jobs", batch(product={**PRODUCT, "id": "nothing"}))
+    assert (known.status_code, unknown.status_code) == (502, 400)
+    assert "try again" in known.json()["why"]
+
+
 async def test_the_clients_extra_fields_are_accepted(setup: Setup) -> None:
     """W16: `type: bulk`, the whole metadata as application, a host name."""
     body = batch(application={"name": "a-batch-application", "version": "1.0.0", "title": "x"}, hostname=None)
