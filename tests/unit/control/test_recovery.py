@@ -195,6 +195,38 @@ async def test_the_deadline_passes_also_while_nobody_is_there(rig: Rig) -> None:
     await rig.until_nothing_is_left()
 
 
+async def test_nothing_is_answered_or_begun_before_every_job_is_loaded_and_attached(rig: Rig) -> None:
+    """REC-5: load, attach again, deadlines, and only then answers and new work."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", time_allocation=3_600_000), job("42", "run=forever")])
+    for name in ("41", "42"):
+        await rig.until_state(name, JobState.RUNNING)
+    await rig.crash()
+    rig.clock.shift += 3_600_000
+    life = rig._new_life()
+    life.cluster.hold("nodes")
+    starting = asyncio.create_task(life.supervisor.start())
+    await rig.until(lambda: len(life.supervisor.engine.jobs()) == 2, "both to be loaded")
+    for refused in (
+        life.requests.submit([job("43")]),
+        life.requests.terminate([ref("41")]),
+        life.requests.extend([(ref("41"), 1)]),
+        life.requests.verify([(ref("41"), JobState.RUNNING)]),
+        life.requests.view(ref("41")),
+    ):
+        with pytest.raises(NotReady):
+            await refused
+    assert life.cluster.calls == []
+    life.cluster.let_go("nodes")
+    await starting
+    await life.requests.submit([job("43", "run=forever")])
+    await rig.until_state("41", JobState.EXPIRED)
+    await rig.until_state("43", JobState.RUNNING)
+    assert [call[0] for call in life.cluster.calls].index("wait") < [call[0] for call in life.cluster.calls].index(
+        "start"
+    )
+
+
 async def test_a_job_that_ends_while_it_is_reserved_again_leaves_no_reservation(rig: Rig) -> None:
     life = await rig.start()
     await life.requests.submit([job("41", "run=forever")])
