@@ -89,6 +89,7 @@ class Supervisor:
         self.engine = Engine(parts.store, parts.updates, parts.clock)
         addresses = Addresses(parts.ground.network, parts.store.machine_number)
         self.scheduler = Scheduler(parts.cluster, parts.clock, self.engine.post, addresses, parts.starvation_age)
+        self.scheduler.ledger.patience = parts.patience.host_grace
         self.drains = Drains(parts.store, self.scheduler, self.engine)
         self.leftovers = Leftovers(
             parts.cluster, self.scheduler, self.engine.live, parts.tasks.provider_id, parts.orphan_grace
@@ -139,6 +140,7 @@ class Supervisor:
             if not isinstance(job.phase, Queued | Suspended | Final) and job.ranks:
                 self.scheduler.adopt(job)
         await self.drains.load()
+        self.scheduler.ledger.expect(await self.parts.store.machines())
         await self.scheduler.look()
         self._warn()
         for job in jobs:
