@@ -3,12 +3,16 @@
 Amounts are integers: thousandths of a core, bytes, whole GPUs (SCH-2). Kept incrementally, so that a placement costs
 the same whether ten or ten thousand jobs run. This is the one view of what is free (SCH-8): Ray is asked to agree.
 
+A machine that is away for less than the grace is awaited (D4): what it can do still counts where it is asked what can
+be done here at all, and so it is after a restart with those that were here before, until each has said what it can do.
+
 GPUs are booked by name, so that none is ever given to two jobs (SCH-21). A device is free only if nobody in these books
 has it and nothing left over on its machine uses it; until a machine was searched for leftovers it gives none.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +48,10 @@ class Ledger:
         """Host to the devices that jobs have there."""
         self._leftover: dict[str, frozenset[str]] = {}
         """Host to the devices that leftovers use there; a host that was not searched yet is missing."""
+        self._awaited: dict[str, float] = {}
+        """Host to when it is not awaited any more (monotonic)."""
+        self.patience = 0.0
+        """How long a machine is awaited that is away, in seconds."""
         self.drained: dict[str, str] = {}
         """Machines that take no new replicas, and the operator's message (SCH-15)."""
 
@@ -59,12 +67,37 @@ class Ledger:
 
     @nodes.setter
     def nodes(self, nodes: list[Node]) -> None:
+        self._await(node.host for node in self._nodes if node.alive)
         self._nodes = nodes
+        for node in nodes:
+            if node.alive and node.described:
+                self._awaited.pop(node.host, None)
         alive = {node.host: node for node in nodes if node.alive}
         # What cannot run there at this moment may be able to soon, but a machine that was never of use is not counted.
         self._seen.update({host: node for host, node in alive.items() if node.backends or host not in self._seen})
         for host in set(self._leftover) - set(alive):
             del self._leftover[host]  # what was left there meanwhile is unknown
+
+    def expect(self, hosts: Iterable[str]) -> None:
+        """After a restart: machines that were here before it."""
+        self._await(hosts)
+
+    def _await(self, hosts: Iterable[str]) -> None:
+        self._awaited |= dict.fromkeys(hosts, time.monotonic() + self.patience)
+
+    def may_return(self, category: str, backend: Backend) -> bool:
+        """Whether a machine is awaited that ran jobs of this kind, or of which we do not know yet."""
+        awaited = [self._seen.get(host) for host in self._waited_for()]
+        return any(node is None or (category in node.capacity and backend in node.backends) for node in awaited)
+
+    @property
+    def awaits_strangers(self) -> bool:
+        """Whether machines are awaited that were not seen since our start: what they sell is not known."""
+        return any(host not in self._seen for host in self._waited_for())
+
+    def _waited_for(self) -> list[str]:
+        now = time.monotonic()
+        return [host for host, until in self._awaited.items() if until > now]
 
     @property
     def unsearched(self) -> list[str]:

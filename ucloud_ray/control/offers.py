@@ -1,7 +1,7 @@
 """What the provider sells: products from the configuration, and what can be done with each at this moment.
 
 Used by the service (support, checks of new jobs, utilization). Flags are advertised only for what works (job-semantics
-5.6): a backend that runs on no machine at the moment is off.
+5.6): a backend that runs on no machine at the moment, nor on one that is awaited, is off.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ class Offers:
 
     def backend_support(self, product: ProductId, backend: Backend, ledger: Ledger) -> BackendSupport:
         """Flags of one backend; none for a product that is not ours any more although a job still runs on it."""
-        nodes = (node for node in ledger.nodes if node.alive and product.category in node.capacity)
-        if product not in self._products or not any(backend in node.backends for node in nodes):
+        if product not in self._products or not _runs(product.category, backend, ledger):
             return BackendSupport()
         support = _configured(self._products[product], backend)
         return support if self.has_network(product, ledger) else replace(support, peers=False)
 
     def has_network(self, product: ProductId, ledger: Ledger) -> bool:
         """Whether containers can talk to each other on any machine that sells the product (D14)."""
-        return any(node.alive and product.category in node.capacity and ledger.connects(node) for node in ledger.nodes)
+        here = (node for node in ledger.nodes if node.alive and product.category in node.capacity)
+        return any(ledger.connects(node) for node in here) or ledger.may_return(product.category, Backend.DOCKER)
 
     def sold(self, product: ProductId, backend: Backend) -> BackendSupport:
         """What goes with the product as configured, whether or not a machine can run it at this moment: a job that
@@ -104,6 +104,12 @@ class Offers:
         flags = {backend: self.backend_support(product, backend, ledger) for backend in Backend}
         status = queue_status(ledger.free(product.category), machine_of(settings, product.provider))
         return ProductSupport(product, flags, status)
+
+
+def _runs(category: str, backend: Backend, ledger: Ledger) -> bool:
+    """Whether a machine runs such jobs, or one did that may be back any moment (D4)."""
+    here = (node for node in ledger.nodes if node.alive and category in node.capacity)
+    return any(backend in node.backends for node in here) or ledger.may_return(category, backend)
 
 
 def _configured(product: ProductSettings, backend: Backend) -> BackendSupport:

@@ -130,6 +130,10 @@ class JobStore(Protocol):
         """0, 1, 2, ... in the order of the first calls; the same for ever, and no other machine's (D14)."""
         ...
 
+    async def machines(self) -> Sequence[str]:
+        """Those that have a number."""
+        ...
+
     async def drains(self) -> Mapping[str, str]:
         """Machines that take no new replicas, and the operator's message (SCH-15)."""
         ...

@@ -198,7 +198,13 @@ def _ready_logs(spec: TaskSpec) -> None:
         logs[0].parent.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise errors.StartFailed(f"its log cannot be written ({problem.strerror})", retryable=True) from problem
+    if _is_first_life(spec.id):
+        return  # what lies in the folder is another job's, which had the same id
     with suppress(OSError), beneath.held(spec.job_root, spec.job_folder) as folder:
         for path in logs:
             if path.parent != spec.job_folder:
                 logfiles.take_up(path, folder, spec.user)
+
+
+def _is_first_life(id: TaskId) -> bool:
+    return id.incarnation.rpartition(".")[2] == "1"

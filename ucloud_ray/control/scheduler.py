@@ -247,14 +247,14 @@ class Scheduler:
 
 def could_ever_fit(ledger: Ledger, machine: Machine, replicas: int, backend: Backend | None = None) -> bool:
     """Whether all ranks fit when everything is idle (SCH-14), on machines that run the backend. With no machine known
-    yet nobody can say: yes."""
+    yet, or while some are awaited that may be larger, nobody can say: yes."""
     known = ledger.ever(machine.product.category)
     able = {
         host: _idle(node, machine.product.category)
         for host, node in known.items()
         if backend is None or backend in node.backends
     }
-    return not known or fits(able, {}, machine, replicas)
+    return not known or ledger.awaits_strangers or fits(able, {}, machine, replicas)
 
 
 def _idle(node: Node, category: str) -> Size:

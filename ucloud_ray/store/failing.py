@@ -78,6 +78,10 @@ class FailingStore:
         self._maybe_fail("machine_number")
         return await self._real.machine_number(host)
 
+    async def machines(self) -> Sequence[str]:
+        self._maybe_fail("machines")
+        return await self._real.machines()
+
     async def drains(self) -> Mapping[str, str]:
         self._maybe_fail("drains")
         return await self._real.drains()

@@ -95,6 +95,10 @@ class SqlJobStore:
     async def machine_number(self, host: str) -> int:
         return await self._db.write(lambda connection: _machine_number(connection, host))
 
+    async def machines(self) -> Sequence[str]:
+        query = select(machines.c.host).order_by(machines.c.number)
+        return await self._db.read(lambda connection: list(connection.execute(query).scalars()))
+
     async def drains(self) -> Mapping[str, str]:
         query = select(drains.c.host, drains.c.message)
         return await self._db.read(lambda connection: {row.host: row.message for row in connection.execute(query)})

@@ -144,6 +144,7 @@ async def test_a_machine_keeps_its_number_and_no_other_one_gets_it(url: str) -> 
     await first.close()
     second = await open_store(url)
     assert [await second.machine_number(host) for host in ("node-c", "node-a")] == [2, 1]
+    assert await second.machines() == ["node-b", "node-a", "node-c"]
     await second.close()
 
 

@@ -129,17 +129,37 @@ async def test_a_product_that_fits_no_machine_is_a_problem_from_the_start(rig: R
 
 
 async def test_only_what_works_on_a_living_machine_is_advertised(rig: Rig) -> None:
-    """5.6, W1: all backends are listed."""
+    """5.6, W1: all backends are listed. A machine that has just gone may be back any moment: it still counts (D4)."""
+    rig.patience = replace(rig.patience, host_grace=0.3)
     life = await rig.start()
     rig.machines.hosts["node-a"].backends = frozenset({Backend.NATIVE})
     rig.machines.lose("node-b")
     await life.supervisor.scheduler.look()
+    [one, _] = await life.requests.support()
+    assert one.backends[Backend.DOCKER].enabled
+    await rig.until(lambda: not life.supervisor.scheduler.ledger.may_return("standard", Backend.DOCKER), "the grace")
     [one, _] = await life.requests.support()
     assert set(one.backends) == set(Backend)
     assert one.backends[Backend.NATIVE].enabled
     assert one.backends[Backend.NATIVE].logs
     assert one.backends[Backend.DOCKER] == BackendSupport()
     assert one.backends[Backend.VIRTUAL_MACHINE] == BackendSupport()
+
+
+async def test_after_a_restart_nothing_is_refused_because_a_machine_is_not_back_yet(rig: Rig) -> None:
+    """SCH-14, D4: what it sells is not known then; once it has stayed away for the grace it does not count any more."""
+    rig.patience = replace(rig.patience, host_grace=0.5)
+    for host in ("node-a", "node-b"):
+        await rig.store.machine_number(host)
+    rig.machines.lose("node-b")
+    life = await rig.start()
+    await life.requests.submit([job("1", machine="whole", replicas=2)])
+    await rig.until_state("1", JobState.IN_QUEUE)
+    await rig.until(lambda: not life.supervisor.scheduler.ledger.awaits_strangers, "the grace to be over")
+    with pytest.raises(BadRequest, match="more than this provider has"):
+        await life.requests.submit([job("2", machine="whole", replicas=2)])
+    rig.machines.bring_back("node-b")
+    await rig.until_state("1", JobState.SUCCESS)
 
 
 async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
