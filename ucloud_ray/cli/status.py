@@ -1,4 +1,4 @@
-"""`ucloud-ray status`: parts, nodes, products, queue and outbox in one screen."""
+"""`ucloud-ray status`: parts, nodes, products, queue, outbox and charges in one screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ucloud_ray.cli.errors import CliError
 def status(
     as_json: options.AsJson = False, config: options.Config = None, data: options.Data = options.DEFAULT_DATA
 ) -> None:
-    """Show whether everything runs: parts, nodes, machine types, queue, and updates that UCloud/Core has not taken yet.
+    """Show whether everything runs: parts, nodes, machine types, queue, and what UCloud/Core has not taken yet.
 
     The exit status is 1 if a part does not answer.
 
@@ -89,7 +89,8 @@ def _numbers(report: dict[str, Any]) -> list[tuple[str, object]]:
         ("supervisor", "ready" if report.get("ready") else "recovering"),
         ("active jobs", report.get("activeJobs")),
         ("queue", ", ".join(f"{name}: {_length(queue)}" for name, queue in queues.items()) or "empty"),
-        ("outbox", _outbox(outbox)),
+        ("outbox", _waiting(outbox, "update")),
+        ("charges", _waiting(report.get("charges") or {}, "charge")),
     ]
 
 
@@ -97,8 +98,9 @@ def _length(queue: object) -> object:
     return len(queue) if isinstance(queue, list | dict) else queue
 
 
-def _outbox(outbox: dict[str, Any]) -> str:
-    waiting, oldest = outbox.get("waiting") or 0, outbox.get("oldestAt")
+def _waiting(backlog: dict[str, Any], what: str) -> str:
+    """For UCloud/Core to take them."""
+    waiting, oldest = backlog.get("waiting") or 0, backlog.get("oldestAt")
     if not waiting or not oldest:
-        return f"{waiting} update(s) wait"
-    return f"{waiting} update(s) wait, the oldest for {durations.show(int(time.time() * 1000 - oldest))}"
+        return f"{waiting} {what}(s) wait"
+    return f"{waiting} {what}(s) wait, the oldest for {durations.show(int(time.time() * 1000 - oldest))}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -23,17 +24,23 @@ from ucloud_ray.domain.job import AccountingStyle, Job, JobSpec, Owner
 
 log = structlog.get_logger(__name__)
 
-FRESH_SECONDS = 30.0
-"""How long the answer that a workspace can pay is believed."""
-STALE_SECONDS = 3.0
-"""How long the answer that it cannot, or none."""
-ASK_SECONDS = 2.0
-"""How long anybody waits for an answer; a `create` has 5 s in all (provider-api 1.2)."""
 NOT_ENOUGH = "NOT_ENOUGH_COMPUTE_CREDITS"
 
 Payer = tuple[str, str]
 """Workspace and product category."""
 STOP = StopRequested(StopCause.NO_CREDITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Seconds."""
+
+    of_yes: float = 30.0
+    """How long the answer that a workspace can pay is believed."""
+    of_no: float = 3.0
+    """How long the answer that it cannot, or none."""
+    patience: float = 2.0
+    """How long anybody waits for an answer; a `create` has 5 s in all (provider-api 1.2)."""
 
 
 class CoreFunds(Protocol):
@@ -58,7 +65,7 @@ class Credits:
         post: Callable[[JobUid, Event], None],
         settle: Callable[[JobUid, Event], Awaitable[object]],
         style: AccountingStyle,
-        fresh: float = FRESH_SECONDS,
+        memory: Memory | None = None,
     ) -> None:
         """`settle`: like `post`, and returns when what follows is on disk."""
         self._core = core
@@ -66,7 +73,7 @@ class Credits:
         self._post = post
         self._settle = settle
         self._style = style
-        self._fresh = fresh
+        self._memory = memory or Memory()
         self._known: dict[Payer, tuple[bool, float]] = {}
         """Whether it can pay, and until when that is believed."""
         self._asking: dict[Payer, asyncio.Task[bool | None]] = {}
@@ -80,7 +87,7 @@ class Credits:
         payers: dict[Payer, bool] = {}
         for row in rows:
             payer = (row.owner.workspace, row.category)
-            self._learn(payer, False, STALE_SECONDS)
+            self._learn(payer, False, self._memory.of_no)
             payers[payer] = payers.get(payer, False) or row.charge.style == "reportUsage"
         ending = dict.fromkeys([*(row.uid for row in rows), *self._unpaid(payers)])
         await asyncio.gather(*(self._settle(uid, STOP) for uid in ending))
@@ -88,12 +95,12 @@ class Credits:
     def locked(self, owner: Owner, category: str) -> None:
         """The Core says so by itself (control-api 9)."""
         payer = (owner.workspace, category)
-        self._learn(payer, False, STALE_SECONDS)
+        self._learn(payer, False, self._memory.of_no)
         for uid in self._unpaid({payer: True}):
             self._post(uid, STOP)
 
     def unlocked(self, owner: Owner, category: str) -> None:
-        self._learn((owner.workspace, category), True, self._fresh)
+        self._learn((owner.workspace, category), True, self._memory.of_yes)
 
     def _learn(self, payer: Payer, can_pay: bool, seconds: float) -> None:
         self._known[payer] = (can_pay, asyncio.get_running_loop().time() + seconds)
@@ -143,12 +150,12 @@ class Credits:
 
     async def _answer(self, payer: Payer, id: JobId, spec: JobSpec) -> bool | None:
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with asyncio.timeout(self._memory.patience):
                 answer = await self._core.enough(id, spec, self._style)
         except (CoreSilent, TimeoutError) as silent:
             log.info("whether a workspace can pay is not known", job=id, why=str(silent) or "no answer in time")
             answer = None
-        self._learn(payer, answer is not False, self._fresh if answer else STALE_SECONDS)
+        self._learn(payer, answer is not False, self._memory.of_yes if answer else self._memory.of_no)
         return answer
 
 

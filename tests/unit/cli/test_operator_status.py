@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +28,7 @@ class FakeService:
 
     def __init__(self) -> None:
         self.orders: list[tuple[object, ...]] = []
+        self.charges: dict[str, int] = {"waiting": 0}
 
     async def queue(self) -> list[QueueEntry]:
         return [
@@ -53,7 +55,8 @@ class FakeService:
     async def status(self) -> Mapping[str, Any]:
         if not self.ready:
             raise NotReady("The supervisor is away.")
-        return {"ready": True, "activeJobs": 2, "queues": {"c": 1}, "outbox": {"waiting": 0}, "nodes": [NODE]}
+        waits = {"outbox": {"waiting": 0}, "charges": self.charges}
+        return {"ready": True, "activeJobs": 2, "queues": {"c": 1}, **waits, "nodes": [NODE]}
 
     async def support(self) -> list[ProductSupport]:
         return [ProductSupport(ProductId(name, "c", "example"), {}, "AVAILABLE") for name in ("a", "b")]
@@ -116,6 +119,15 @@ def test_status_shows_the_provider_alone_where_up_was_not_used(cli: Cli) -> None
     outcome = cli("status")
     assert outcome.status == 0
     assert "queue:       c: 1" in outcome.out
+
+
+@pytest.mark.usefixtures("configured")
+def test_status_tells_what_the_core_has_not_taken_and_since_when(cli: Cli, service: FakeService) -> None:
+    """ACC-22."""
+    service.charges = {"waiting": 7, "oldestAt": int(time.time() * 1000) - 2 * 3600_000}
+    shown = " ".join(cli("status").out.split())
+    assert "outbox: 0 update(s) wait" in shown
+    assert "charges: 7 charge(s) wait, the oldest for 2h" in shown
 
 
 @pytest.mark.usefixtures("configured")
