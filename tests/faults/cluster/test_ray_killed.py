@@ -1,0 +1,89 @@
+"""Raylets, the GCS and the whole of Ray on three hosts, killed while jobs of all kinds run there (D1, D2, D7)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.cluster import machines
+from tests.faults.cluster.jobs import KINDS, NEAR, ON, WIDE, gated
+from tests.faults.conftest import Seen
+from tests.faults.findings import Findings
+from tests.faults.inspection import inspect, require_nothing_wrong
+from tests.faults.kills import kill_in_turn, reprieve
+from tests.faults.planned import Planned, everything
+from tests.faults.report import fault
+from tests.faults.workload import Workload
+from tests.support.ray_hosts import NAMES, RayHosts
+from tests.support.wait import wait_until
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.docker, pytest.mark.ray]
+
+ROUNDS = 5
+
+
+@fault(
+    "raylets of two of three hosts, killed ten times in all, each while it runs replicas",
+    "workloads live on; the host comes back under a new name in Ray and all on it is adopted (D1, D7, REC-2, REC-3)",
+)
+def test_raylets_that_are_killed_again_and_again_cost_nothing(cluster: RayHosts, seen: Seen, seed: int) -> None:
+    chance = random.Random(seed)
+    before = machines.snapshot(cluster)
+    workload = Workload(cluster.stack, plans("raylet"), seed)
+    with workload.running():
+        for _ in range(ROUNDS):
+            backs = []
+            for number in (1, 2):
+                reprieve(chance)
+                backs.append(machines.raylet(cluster, number).kill())
+            for back in backs:
+                back()
+    seen(
+        "raylets of two of three hosts, killed ten times in all, each while it runs replicas",
+        finished(cluster, workload, before).words(),
+    )
+
+
+@fault(
+    "all of Ray on three hosts, killed twice, and its GCS alone, killed once",
+    "workloads live on without any raylet or actor; a head that knows nothing gets supervisor, placement groups and "
+    "actors anew from the store (D2, SCH-16)",
+)
+def test_a_head_that_forgot_everything_gets_it_back_while_the_jobs_run(
+    cluster: RayHosts, seen: Seen, seed: int
+) -> None:
+    before = machines.snapshot(cluster)
+    workload = Workload(cluster.stack, plans("Ray"), seed)
+    with workload.running():
+        kill_in_turn([machines.everything_of_ray(cluster)], seed, times=2)
+        kill_in_turn([machines.gcs(cluster)], seed, times=1)
+    wait_until(lambda: machines.held(cluster) <= machines.reserved(cluster), "every job to have its room in Ray again")
+    seen(
+        "all of Ray on three hosts, killed twice, and its GCS alone, killed once",
+        finished(cluster, workload, before).words(),
+    )
+
+
+def plans(prefix: str) -> list[Planned]:
+    """The usual twenty, and some whose hosts are known."""
+    more = [
+        gated(f"over {name}", kind, category, replicas)
+        for kind in KINDS
+        for name, category, replicas in (
+            ("three hosts", WIDE[kind], 3),
+            ("two hosts", NEAR[kind], 2),
+            ("one host", ON[1], 1),
+        )
+    ]
+    return [replace(plan, name=f"{prefix}: {plan.name}") for plan in (*everything(KINDS, expires_after=8), *more)]
+
+
+def finished(cluster: RayHosts, workload: Workload, before: dict[str, set[str]]) -> Findings:
+    """Everything has ended and all is well."""
+    cluster.wait_for(*NAMES, timeout=machines.BACK_SECONDS)
+    workload.finish()
+    findings = inspect(workload, before, lambda: machines.snapshot(cluster))
+    require_nothing_wrong(workload, findings)
+    return findings
