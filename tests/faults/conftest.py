@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.faults.installation import installation
+from tests.faults.parts import Database
 from tests.faults.report import Report, name_of
 from tests.faults.victims import Victims
 from tests.support import dockerd, postgres
@@ -81,18 +82,20 @@ def docker_daemon() -> Iterator[dockerd.PrivateDaemon]:
 
 
 @pytest.fixture(scope="session")
-def database() -> Iterator[postgres.Server]:
+def database() -> Iterator[Database]:
     """To be killed."""
     if reason := postgres.missing_programs():
         pytest.skip(reason)
     with postgres.running_server() as server:
-        yield server
+        running = Database(server)
+        yield running
+        running.server.stop()
 
 
 @pytest.fixture(scope="session")
-def installed(docker_daemon: dockerd.PrivateDaemon, database: postgres.Server) -> Iterator[Stack]:
+def installed(docker_daemon: dockerd.PrivateDaemon, database: Database) -> Iterator[Stack]:
     """For workloads, with a daemon and a database that may be killed."""
-    with installation(docker_daemon.url, store=database.new_database()) as stack:
+    with installation(docker_daemon.url, store=database.server.new_database()) as stack:
         yield stack
 
 

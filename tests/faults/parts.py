@@ -9,11 +9,29 @@ import httpx
 
 from tests.faults.kills import Victim
 from tests.faults.victims import Victims
+from tests.support import postgres
 from tests.support.dockerd import PrivateDaemon
 from tests.support.stack import PROVIDER, Stack
 from tests.support.wait import wait_until
 
 BACK_SECONDS = 90.0
+
+
+class Database:
+    """A PostgreSQL that may be started again, as another process on the same data."""
+
+    def __init__(self, server: postgres.Server) -> None:
+        self.server = server
+
+    def victim(self) -> Victim:
+        return Victim("PostgreSQL", self._kill)
+
+    def _kill(self) -> Callable[[], None]:
+        self.server.kill()
+        return self._start
+
+    def _start(self) -> None:
+        self.server = postgres.start(self.server.folder, self.server.port)
 
 
 def front_end(stack: Stack) -> Victim:
@@ -27,9 +45,17 @@ def orchestrator(stack: Stack) -> Victim:
 
 
 def _kill_server(stack: Stack, part: str, url: str) -> Callable[[], None]:
-    old = stack.pid(part)
+    old = wait_until(lambda: _pid(stack, part), f"{part} to be started")
     Victims(stack).kill([old])
-    return lambda: wait_until(lambda: stack.pid(part) != old and _answers(url), f"{part} to answer again", BACK_SECONDS)
+    return lambda: wait_until(
+        lambda: _pid(stack, part) not in (None, old) and _answers(url), f"{part} to answer again", BACK_SECONDS
+    )
+
+
+def _pid(stack: Stack, part: str) -> int | None:
+    """None while it is down."""
+    mark = stack.state.parts.get(part)
+    return mark.pid if mark is not None else None
 
 
 def _answers(url: str) -> bool:

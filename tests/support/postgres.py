@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -58,6 +58,21 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait(timeout=30)
+
+    def kill(self) -> None:
+        """As a crash that takes only the first process by surprise; returns when the others have noticed."""
+        self.process.kill()
+        self.process.wait(timeout=30)
+        wait_until(lambda: not self._at_work(), "PostgreSQL's other processes to leave")
+
+    def _at_work(self) -> list[int]:
+        """Processes of this server: they work in its data folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and os.readlink(entry / "cwd") == str(self.folder / "data"):
+                    found.append(int(entry.name))
+        return found
 
     def ready(self) -> bool:
         if self.process.poll() is not None:

@@ -1,0 +1,32 @@
+"""The supervisor, its database and the Docker daemon, each killed ten times while about twenty jobs run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import parts
+from tests.faults.broken import break_and_inspect
+from tests.faults.conftest import Seen
+from tests.faults.report import fault
+from tests.support.dockerd import PrivateDaemon
+from tests.support.stack import Stack
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.docker, pytest.mark.postgres]
+
+
+@fault(
+    "supervisor killed ten times",
+    "accepted jobs go on, are found again, end with their own exit status, told once (D1, D2, REC-1 to REC-5, REC-19)",
+)
+@fault(
+    "PostgreSQL under the store killed ten times, meanwhile", "what was accepted is on disk; jobs go on (D2, REC-17)"
+)
+@fault("dockerd killed ten times, meanwhile", "containers and their output go on (live-restore; D1, D4, D9, REC-4)")
+def test_killing_the_supervisor_and_what_it_stands_on_leaves_every_job_as_planned(
+    installed: Stack, docker_daemon: PrivateDaemon, database: parts.Database, seed: int, seen: Seen
+) -> None:
+    victims = [parts.supervisor(installed), parts.dockerd(docker_daemon), database.victim()]
+    found = break_and_inspect(installed, victims, seed)
+    seen("supervisor killed ten times", found.words())
+    seen("PostgreSQL under the store killed ten times, meanwhile", f"{found.counts['jobs']} jobs; else the same")
+    seen("dockerd killed ten times, meanwhile", f"{found.counts['lines']:,} lines of output; else the same")
