@@ -216,7 +216,7 @@ class FakeCore:
         jobs = [
             _as_job(job)
             for job in self.jobs.values()
-            if query.get("filterIds", job.id) == job.id and query.get("filterState", job.state) == job.state
+            if job.id in query.get("filterIds", job.id).split(",") and query.get("filterState", job.state) == job.state
         ]
         start = int(query.get("next", "0"))
         following = str(start + 2) if start + 2 < len(jobs) else None

@@ -90,6 +90,7 @@ class Parked:
 
     since: float
     until: float
+    failures: int = 0
 
 
 class Charger:
@@ -129,11 +130,17 @@ class Charger:
             await asyncio.sleep(pause)
             return
         try:
-            async with asyncio.timeout(self._rhythm.longest_pause if self._parked else None):
+            async with asyncio.timeout(self._soonest_parked()):
                 await self._bell.wait()
         except TimeoutError:
             return
         await asyncio.sleep(self._rhythm.gather)
+
+    def _soonest_parked(self) -> float | None:
+        """Seconds until a charge that waits for itself is due."""
+        if not self._parked:
+            return None
+        return max(0.0, min(parked.until for parked in self._parked.values()) - _moment())
 
     async def _send_all(self) -> None:
         self._bell.clear()
@@ -170,7 +177,9 @@ class Charger:
             await self._settle([row])
             return
         log.info("a charge is tried again later", job=row.job_id, why=str(problem))
-        parked.until = _moment() + self._rhythm.longest_pause / 2
+        parked.failures += 1
+        pause = self._rhythm.first_pause * 2 ** min(parked.failures - 1, 10)
+        parked.until = _moment() + min(self._rhythm.longest_pause / 2, pause)
         if isinstance(problem, ChargeUnclear):
             self._failed_alone += 1
             if self._failed_alone >= self._rhythm.unclear_that_mean_silent:

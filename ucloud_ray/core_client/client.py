@@ -27,6 +27,8 @@ from ucloud_ray.settings import CoreSettings
 
 T = TypeVar("T")
 _PAGE = 250
+_IDS_AT_ONCE = 100
+"""In one question; an address has an end."""
 Flag = str | int | bool
 
 
@@ -75,6 +77,17 @@ class CoreClient:
             if job.get("id") == job_id:
                 return True
         return False
+
+    async def newest_updates(self, ids: Sequence[JobId]) -> dict[str, dict[str, Any]]:
+        """What each of these jobs was told last, as the Core keeps it; without those that it does not know, and those
+        that were told nothing."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            wanted = ",".join(ids[start : start + _IDS_AT_ONCE])
+            async for job in self.browse(filterIds=wanted, includeUpdates=True):
+                if updates := _shaped(job, lambda job: list(job.get("updates") or [])):
+                    found[str(job.get("id"))] = updates[-1]
+        return found
 
     async def charge_credits(self, charges: Sequence[Charge]) -> ChargeAnswer:
         """`jobs/control/chargeCredits` (control-api 8.3)."""

@@ -4,7 +4,8 @@ Called by the engine with rows that are on disk; runs as one task of the supervi
 
 A request carries the first update of up to 500 jobs, never two of one job: all updates of a request get the same time
 (LC-20) and a browser draws them in reverse (W13). A row leaves the disk once the Core accepted it, and only then is the
-job's next update sent, so that a crash repeats one update at most and never an older state after a newer one.
+job's next update sent, so that a crash or a lost answer leaves one update of a job in doubt at most. A state that is in
+doubt is sent again as news only (LC-21); of a text, the Core is asked whether it has it.
 
 | the Core answers                      | then                                                                     |
 |---------------------------------------|--------------------------------------------------------------------------|
@@ -19,7 +20,8 @@ job's next update sent, so that a crash repeats one update at most and never an 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -29,7 +31,7 @@ from ucloud_ray.core_client.client import CoreClient
 from ucloud_ray.core_client.errors import CoreAuthFailed, CoreError, CoreRefused, CoreUnavailable, CoreUnknownJob
 from ucloud_ray.core_client.lanes import Lane, Lanes
 from ucloud_ray.core_client.timing import Timing
-from ucloud_ray.core_client.wire_format import Item
+from ucloud_ray.core_client.wire_format import Item, can_be_doubled, is_recorded
 from ucloud_ray.domain.ids import JobId, JobUid, Millis
 
 log = structlog.get_logger(__name__)
@@ -61,6 +63,8 @@ class Publisher:
         self._acknowledger = Acknowledger(store, self._timing.backoff, self._release)
         self._failures = 0
         self._failed_alone = 0
+        self._unanswered = 0
+        """Questions in a row about what may have been applied."""
         self._paused_until = 0.0
         self._next_request = 0.0
 
@@ -134,10 +138,30 @@ class Publisher:
             self._next_request = asyncio.get_running_loop().time() + self._timing.gather
             lanes = self._lanes.take(self._timing.batch)
             self._look()
+            lanes = await self._not_applied(lanes)
             if len(lanes) > 1:
                 await self._send_together(lanes)
             else:
                 await self._send_one_by_one(lanes)
+
+    async def _not_applied(self, lanes: list[Lane]) -> list[Lane]:
+        """Those that have something to send. What may be at the Core already and would be recorded twice is looked up:
+        the newest update of its job there tells, since a job has one under way at most."""
+        doubted = [lane for lane in lanes if _in_doubt(lane)]
+        if not doubted:
+            return lanes
+        try:
+            newest = await self._core.newest_updates([lane.job_id for lane in doubted])
+        except CoreError as error:
+            self._unanswered += 1
+            if self._unanswered > self._timing.questions:  # better a text twice than never
+                return lanes
+            self._pause(error, lanes)
+            return []
+        self._unanswered = 0
+        applied = [lane for lane in doubted if _is_recorded(lane, newest)]
+        self._accept([(lane, lane.rows[0]) for lane in applied if lane.rows])
+        return [lane for lane in lanes if lane not in applied]
 
     async def _send_together(self, lanes: list[Lane]) -> None:
         heads = [lane.rows[0] for lane in lanes]
@@ -273,6 +297,15 @@ class Publisher:
             self._ready.set()
         else:
             self._ready.clear()
+
+
+def _in_doubt(lane: Lane) -> bool:
+    return bool(lane.rows) and lane.again == lane.rows[0].seq and can_be_doubled(lane.rows[0].update)
+
+
+def _is_recorded(lane: Lane, newest: Mapping[str, dict[str, Any]]) -> bool:
+    """The lane may have gone to another job while we asked."""
+    return _in_doubt(lane) and is_recorded(lane.rows[0].update, newest.get(lane.job_id))
 
 
 def _item(lane: Lane) -> Item:

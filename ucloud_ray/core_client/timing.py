@@ -26,3 +26,5 @@ class Timing:
     """Confirmations in a row that it does not know it (REC-9)."""
     failures_that_mean_down: int = 3
     """Updates in a row that failed alone; then it is the Core and not the updates."""
+    questions: int = 5
+    """How often in a row the Core is asked in vain what it has, before what is in doubt is sent all the same."""

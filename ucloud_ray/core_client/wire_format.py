@@ -69,6 +69,19 @@ def update_item(item: Item) -> dict[str, Any]:
     return wire
 
 
+def can_be_doubled(update: Announce) -> bool:
+    """Whether the Core would record it twice if it came twice: the condition that it be news helps states alone."""
+    return not update.expected_different_state and update.state in (None, JobState.IN_QUEUE)
+
+
+def is_recorded(update: Announce, newest: dict[str, Any] | None) -> bool:
+    """Whether the newest update of a job at the Core is this one."""
+    if newest is None:
+        return False
+    told = (newest.get("state"), newest.get("status"), newest.get("outputFolder"))
+    return told == (update.state.value if update.state else None, update.status, update.output_folder)
+
+
 def charge_item(charge: Charge) -> dict[str, Any]:
     return {
         "id": charge.job_id,

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from tests.contract.store.jobs import a_job
 from tests.support.wait import async_wait_until
 from tests.unit.control.rig import Rig, job, ref
-from ucloud_ray.control.charger import Charger, ChargeRefused, Rhythm
+from ucloud_ray.control.charger import Charger, ChargeRefused, ChargeUnclear, Rhythm
 from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.errors import PaymentRequired
 from ucloud_ray.control.ports import Change, ChargeRow, CoreSilent
@@ -100,6 +100,15 @@ async def test_what_waits_is_sent_together_and_settled(store: SqlJobStore, purse
     await run_until_settled(Charger(store, purse, SystemClock(), Heard(), QUICK), store)
     assert purse.requests == [["a", "b"]]
     assert purse.charged == {"a": 1, "b": 1}
+
+
+async def test_a_charge_whose_answer_was_lost_is_tried_again_soon(store: SqlJobStore, purse: Purse) -> None:
+    """REC-10: not only after the longest pause, even when nothing else is charged meanwhile."""
+    patient = replace(QUICK, longest_pause=600.0)
+    purse.troubles = [ChargeUnclear("lost reply")]
+    await owe(store, "a")
+    await run_until_settled(Charger(store, purse, SystemClock(), Heard(), patient), store)
+    assert purse.requests == [["a"]] * 2
 
 
 async def test_a_silent_core_is_asked_again_and_what_it_took_counts_once(store: SqlJobStore, purse: Purse) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,39 @@ async def test_no_transition_is_recorded_twice_after_a_fault(rig: Rig, fault: Fa
     assert rig.core.jobs["1"].states == ["RUNNING", "SUCCESS"]
 
 
+@pytest.mark.parametrize("fault", [500, Fault.NOT_JSON, Fault.LOST_REPLY])
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_no_text_is_told_twice_after_a_fault(rig: Rig, fault: Fault | int, number: int) -> None:
+    """The first IN_QUEUE and updates without a state: the Core is asked what it has, nothing is sent as news only."""
+    await rig.announce(job_of("2"), QUEUED)
+    await rig.all_told()
+    rig.core.on_request = _nth(rig, number, fault)
+    await rig.announce(job_of("1"), QUEUED, text("a"), text("b"), RUNNING)
+    await rig.all_told()
+    assert rig.core.jobs["1"].texts == ["queued", "a", "b", "running"]
+    assert rig.core.jobs["2"].texts == ["queued"]
+
+
+async def test_a_text_is_sent_again_when_a_core_never_tells_what_it_has(core: FakeCore, tmp_path: Path) -> None:
+    core.last_page = 0
+    async with rig_of(core, tmp_path, replace(QUICK, questions=2)) as rig:
+        core.faults.append(Fault.LOST_REPLY)
+        await rig.announce(job_of("1"), text("a"), text("b"))
+        await rig.all_told()
+    assert core.jobs["1"].texts == ["a", "a", "b"]
+
+
+async def test_a_crash_between_acceptance_and_acknowledgement_repeats_no_text(rig: Rig) -> None:
+    rig.store.fail("acknowledge")
+    await rig.announce(job_of("1"), QUEUED, text("a"))
+    await async_wait_until(lambda: _at_least(len(rig.core.jobs["1"].texts), 1), "the Core to have the first")
+    await rig.stop()
+    rig.store.mend()
+    await rig.restart()
+    await rig.all_told()
+    assert rig.core.jobs["1"].texts == ["queued", "a"]
+
+
 async def test_a_refresh_token_that_is_refused_for_a_while_loses_nothing(rig: Rig) -> None:
     """REC-9."""
     rig.core.refuse_refresh = 403
@@ -185,6 +220,17 @@ async def test_what_waits_for_a_job_that_lost_its_id_is_dropped(core: FakeCore, 
         await rig.publisher.told(old.uid)
         await rig.all_told()
     assert core.jobs["1"].states == ["IN_QUEUE"]
+
+
+def _nth(rig: Rig, number: int, fault: Fault | int) -> Callable[[], Awaitable[None]]:
+    """The request after so many more is answered by this fault."""
+    first = len(rig.core.requests)
+
+    async def on_request() -> None:
+        if len(rig.core.requests) == first + number + 1:
+            rig.core.faults.append(fault)
+
+    return on_request
 
 
 async def _requests(rig: Rig, number: int) -> None:
