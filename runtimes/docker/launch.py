@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from runtimes.docker import attachment, files, identity, inherited, state
+from runtimes.docker import attachment, files, identity, inherited, pull_errors, state
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
@@ -217,6 +217,8 @@ def _explain(error: Exception, words: str, image: str) -> DriverError:
         return StartFailed("Docker's helper docker-init is missing on this machine: install tini.")
     if "storage-opt" in words:
         return StartFailed("Docker on this machine cannot limit the size of containers: its operator must change that.")
+    if pull_errors.is_full_disk(words):  # ours or Docker's; it may have room again, or another machine has
+        return StartFailed("The disk of the machine is full.", retryable=True)
     if isinstance(error, OSError):
         return StartFailed("The files of the task could not be written on this machine.")
     return error if isinstance(error, DriverError) else StartFailed(words)

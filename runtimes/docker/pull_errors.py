@@ -65,9 +65,14 @@ class Trouble(Enum):
     """This machine cannot take it; another one may."""
 
 
+def is_full_disk(words: str) -> bool:
+    """Whether the daemon has no room for what it shall do, fetching or not."""
+    return _has(words, _FULL_DISK)
+
+
 def kind(words: str) -> Trouble:
     """What the daemon's words mean for another try."""
-    if _has(words, _FULL_DISK):
+    if is_full_disk(words):
         return Trouble.MACHINE
     if _first(_PASSING, words):
         return Trouble.PASSING
@@ -76,7 +81,7 @@ def kind(words: str) -> Trouble:
 
 def reason(words: str, *, logged_in: bool = False) -> str:
     """The trouble in half a sentence for users. `logged_in`: a login of ours was sent."""
-    if _has(words, _FULL_DISK):
+    if is_full_disk(words):
         return "the disk of the machine is full"
     if passing := _first(_PASSING, words):
         return passing
