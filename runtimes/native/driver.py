@@ -20,7 +20,7 @@ from runtimes.gauges import Gauges
 from runtimes.native import cgroup, ending, plan, processes, reach, stats, task_folder
 from runtimes.native.launcher_client import LauncherClient, LauncherDied
 from runtimes.native.limits import HardLimits
-from runtimes.native.os_errors import translated
+from runtimes.native.os_errors import needing_room, translated
 from runtimes.native.starting import Starter
 from runtimes.native.task_folder import Started, TaskFolder
 from runtimes.native.threads import Threads
@@ -91,7 +91,7 @@ class NativeDriver:
 
     async def _start(self, spec: TaskSpec) -> None:
         folder = self._folder(spec.id)
-        with translated(f"cannot start {spec.id.name}"):
+        with translated(f"cannot start {spec.id.name}"), needing_room():
             await self._starter.start(spec, folder)
 
     async def recover(self, id: TaskId) -> TaskHandle:

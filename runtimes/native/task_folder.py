@@ -60,7 +60,11 @@ class TaskFolder:
         """Make the folder. False if this incarnation has one already; raises `NameTaken` if another has."""
         fresh = self.state_dir / f".new-{self.name}-{uuid.uuid4().hex}"
         while not self.belongs_to(task["incarnation"]):
-            _fill(fresh, task, files)
+            try:
+                _fill(fresh, task, files)
+            except OSError:
+                _remove_tree(fresh)  # what found no room takes some itself
+                raise
             try:
                 fresh.rename(self.folder)
             except OSError:
