@@ -19,7 +19,7 @@ async def test_without_room_nothing_is_started_and_another_try_may_succeed(tmp_p
         driver = NativeDriver(NativeSettings(state, cgroup_root="no/such/parent"))
         spec = a_spec(tmp_path, "touch started; exit 3")
         before = set(state.rglob("*"))
-        with full(state), pytest.raises(StartFailed, match="^The disk of the machine is full.$") as refused:
+        with full(state), pytest.raises(StartFailed, match=r"^The disk of the machine is full\.$") as refused:
             await driver.start(spec)
         assert refused.value.retryable
         assert not (spec.job_folder / "started").exists()
