@@ -15,8 +15,10 @@ import pytest
 
 from tests.e2e import mission
 from tests.e2e.differences import differences
+from tests.e2e.test_charges import ours
 from tests.e2e.test_mission_time import OF_A_REAL_JOB
 from tests.support.stack import NO_DOCKER, PROVIDER, Stack, new_stack, states, texts
+from tests.support.wait import wait_until
 from ucloud_ray.orchestrator import tokens
 
 APPLICATIONS = Path(__file__).parents[1] / "support/acme-native.yaml"
@@ -117,6 +119,17 @@ def test_it_was_charged_for_the_time_that_it_ran(followed: Followed) -> None:
     (allocation,) = followed.empty["items"][0]["allocations"]
     used = LEFT - allocation["balance"]
     assert LEFT <= used <= (ran + LATE) * 10_000 // 60_000
+
+
+def test_in_the_end_exactly_its_running_time_is_paid_for(followed: Followed) -> None:
+    """ACC-13, ACC-14, O6: as the provider measured it, rounded down."""
+    expected = 10_000 * ours(followed.stack, followed.job_id).times.ran // 60_000
+
+    def paid() -> int:
+        (allocation,) = followed.stack.get("/api/accounting/wallets/browse")["items"][0]["allocations"]
+        return int(LEFT - allocation["balance"])
+
+    wait_until(lambda: paid() == expected, f"{expected} credits to be paid")
 
 
 def test_the_next_job_is_refused_and_not_stored(followed: Followed) -> None:
