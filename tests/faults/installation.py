@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,16 @@ CONFIG: Mapping[str, Any] = {
 }
 
 
+def no_preparation(stack: Stack) -> None:
+    """Nothing to do before the start."""
+
+
 @contextmanager
-def installation(docker_url: str, **changes: Any) -> Iterator[Stack]:
+def installation(docker_url: str, prepare: Callable[[Stack], None] = no_preparation, **changes: Any) -> Iterator[Stack]:
     """One that runs, and has run a job of each kind: what the first one makes for all (bridge, control groups) exists.
-    `changes` replace keys of the configuration."""
+    `prepare` is called before anything is started; `changes` replace keys of the configuration."""
     stack = new_stack(docker_url)
+    prepare(stack)
     file = stack.data.parent / "faults.yaml"
     file.write_text(yaml.safe_dump({**CONFIG, **changes}))
     try:

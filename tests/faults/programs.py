@@ -43,6 +43,12 @@ def loud(how: str) -> str:
     return f"{_BOOKS}while [ ! -e {GATE} ]; do {write}; sleep 0.05; done; leave '{how}'\n"
 
 
+def greedy(how: str) -> str:
+    """Like a gated one; it also writes a file that grows by 64 KiB at each step, and notes when that fails."""
+    write = "head -c 65536 /dev/zero >> grows || : > failed"
+    return f"{_BOOKS}while [ ! -e {GATE} ]; do tell; {write}; sleep 0.25; done; leave '{how}'\n"
+
+
 def second_life_stays(how: str) -> str:
     """The first one ends at once, every later one runs until it is stopped."""
     return f"{_BOOKS}[ $(wc -l < $starts) = 1 ] && leave '{how}'; while :; do tell; sleep 0.25; done\n"

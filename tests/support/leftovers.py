@@ -43,12 +43,8 @@ def require_none(data: Path, docker_url: str) -> None:
 def snapshot(data: Path, docker_url: str) -> dict[str, set[str]]:
     """Everything on the machine that jobs of this stack may add to: kind to names. Between two jobs it is the same."""
     name = network_name(Settings(data_dir=data))
-    with closing(dockerd.client(docker_url)) as api:
-        containers = {container["Id"] for container in api.containers(all=True)}
-        docker_networks = {network["Name"] for network in api.networks()}
     return {
-        "containers": containers,
-        "networks of Docker": docker_networks,
+        **_in_docker(docker_url),
         "mounts": _mounts_naming(data),
         "firewall rules": _rules(name),
         "devices on the bridge": {path.name for path in Path("/sys/class/net").glob("*/lower_*") if name in str(path)},
@@ -56,6 +52,17 @@ def snapshot(data: Path, docker_url: str) -> dict[str, set[str]]:
         "control groups": {str(group) for group in control_groups(data)},
         "task folders and files": {str(path) for path in (data / "tasks").rglob("*") if not _is_log(path)},
     }
+
+
+def _in_docker(url: str) -> dict[str, set[str]]:
+    """Nothing where there is no daemon at all."""
+    if not Path(url.removeprefix("unix://")).exists():
+        return {}
+    with closing(dockerd.client(url)) as api:
+        return {
+            "containers": {container["Id"] for container in api.containers(all=True)},
+            "networks of Docker": {network["Name"] for network in api.networks()},
+        }
 
 
 def workloads(data: Path) -> list[int]:
@@ -72,10 +79,11 @@ def workloads(data: Path) -> list[int]:
 
 
 def _uses(entry: Path, data: Path) -> bool:
-    """Works in the folder, sees it mounted, or holds a file of it."""
+    """Works in the folder, sees something of it mounted, or holds a file of it. What is mounted below it itself, a small
+    disk say, everybody sees."""
     held = [os.readlink(link) for link in (entry / "fd").iterdir()]
-    places = [os.readlink(entry / "cwd"), (entry / "mountinfo").read_text(), *held]
-    return any(str(data) in place for place in places)
+    mounted = [line.split()[3] for line in (entry / "mountinfo").read_text().splitlines()]
+    return any(str(data) in place for place in (os.readlink(entry / "cwd"), *mounted, *held))
 
 
 def _mounts_naming(data: Path) -> set[str]:
