@@ -15,7 +15,7 @@ from tests.faults.planned import Planned
 from tests.faults.report import fault
 from tests.faults.workload import Workload
 from tests.support.ray_hosts import NAMES, RayHosts
-from tests.support.stack import states
+from tests.support.stack import FINAL, states
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.docker, pytest.mark.ray]
@@ -50,7 +50,7 @@ def test_a_host_that_is_back_in_time_loses_nothing_and_one_that_is_not_loses_its
         rejoin_after(cluster, 1, cut + SHORT_SECONDS)
         wait_until(lambda: NAMES[1] in cluster.names(), "the first host to be back", PATIENCE_SECONDS)
         assert {name: states(job.shown()) for name, job in kept.jobs.items()} == dict.fromkeys(kept.jobs, RUNNING)
-        given_up.finish(PATIENCE_SECONDS)
+        wait_until(lambda: all_final(given_up), "what is on the other host to be given up", PATIENCE_SECONDS)
         assert on_host(cluster, 2, given_up), "what it ran goes on, where nobody can reach it"
         assert not [number for number in (0, 1) if on_host(cluster, number, given_up)]
         cluster.segment[2].rejoin()
@@ -102,6 +102,11 @@ def rejoin_after(cluster: RayHosts, number: int, moment: float) -> None:
     """The length of the cut is the fault itself: there is nothing to wait for but time."""
     Event().wait(max(0.0, moment - time.monotonic()))
     cluster.segment[number].rejoin()
+
+
+def all_final(workload: Workload) -> bool:
+    """Nobody lets them end: their gates stay shut."""
+    return all(job.shown()["status"]["state"] in FINAL for job in workload.jobs.values())
 
 
 def on_host(cluster: RayHosts, number: int, workload: Workload) -> list[str]:
