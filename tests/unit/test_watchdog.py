@@ -11,6 +11,7 @@ import time
 from ucloud_ray.watchdog import ROUNDS, STATUS, Watchdog
 
 SHORT = 0.06
+LONGER = 0.24
 
 HANGS = """
 import asyncio, time
@@ -27,9 +28,9 @@ asyncio.run(main())
 
 async def test_a_loop_that_goes_on_is_left_alone_however_busy_it_is() -> None:
     ended = threading.Event()
-    watchdog = Watchdog(asyncio.get_running_loop(), SHORT, ended.set)
-    for _ in range(5 * ROUNDS):
-        _block(SHORT / ROUNDS)
+    watchdog = Watchdog(asyncio.get_running_loop(), LONGER, ended.set)
+    for _ in range(ROUNDS):
+        _block(3 * LONGER / ROUNDS)  # misses a round or two each time
         await asyncio.sleep(0)
     watchdog.close()
     assert not ended.is_set()

@@ -195,6 +195,23 @@ def _text(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
+def test_a_part_that_answers_now_and_then_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minder, "ASK_SECONDS", 0.01)
+    said: list[str] = []
+    asked = [False]
+
+    def responds() -> bool:
+        asked.append(not asked[-1])
+        if len(asked) > 30:
+            ours.leave.set()
+        return asked[-1]
+
+    ours = Minder([part(tmp_path, "slow", "exec sleep 60", responds=responds)], lambda ready: None, said.append)
+    ours.hung_after = 0.1
+    ours.run()
+    assert said == []
+
+
 def test_a_part_that_hangs_is_killed_and_started_again_and_one_that_was_only_slow_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,6 +120,17 @@ async def test_two_calls_about_one_task_get_one_actor_and_take_one_place(actors:
     assert pool.sizes() == {HOST: (1, 1)}
 
 
+async def test_two_calls_about_one_task_that_get_an_actor_each_keep_one(actors: list[Actor]) -> None:
+    pool = new_pool()
+    both = asyncio.gather(*(pool.lease(HOST, TASK) for _ in range(2)))
+    await _until(lambda: len(actors) == 2)
+    for actor in actors:
+        actor.answer()
+    first, second = await both
+    assert first is second
+    assert pool.sizes() == {HOST: (2, 1)}
+
+
 async def test_a_place_that_its_caller_does_not_take_any_more_goes_to_the_next(
     actors: list[Actor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,9 @@ class Compared:
         self.rig, self.life, self.books = rig, life, books
         self.reconciliation = Reconciliation(life.supervisor, life.requests.verification, books, every=900)
         self.again = self.reconciliation.ask_again
+        self.forgotten: list[JobUid] = []
+        """Jobs that were given up, in order."""
+        life.supervisor.forget = self._forget  # type: ignore[method-assign]  # looked at, and done all the same
 
     async def running(self, id: str, **more: int) -> JobUid:
         """A job that both sides know."""
@@ -61,6 +64,10 @@ class Compared:
         await self.rig.until_state(id, JobState.RUNNING)
         self.books.jobs[ref(id)] = JobState.RUNNING
         return uid
+
+    def _forget(self, uid: JobUid) -> None:
+        self.forgotten.append(uid)
+        type(self.life.supervisor).forget(self.life.supervisor, uid)
 
     async def compare(self) -> None:
         await self.reconciliation.compare()
@@ -162,14 +169,25 @@ async def test_a_job_that_the_core_deleted_is_stopped_after_three_confirmations_
     await compared.compare()
     for _ in range(DENIALS - 2):
         await compared.again()
-    assert compared.life.supervisor.engine.live(uid) is not None
+    assert compared.forgotten == []
     await compared.again()
+    assert compared.forgotten == [uid]
     await rig.until(lambda: compared.life.supervisor.engine.live(uid) is None, "the job to be over")
     assert rig.told("41") == told
     assert folder.path.is_dir()
     assert [incarnation.partition(".")[0] for incarnation in await rig.machines.running()] == [other]
     await compared.again()
     assert compared.books.asked == [None, *[ref("41")] * DENIALS]
+
+
+async def test_denials_in_comparisons_alone_are_in_a_row_too(rig: Rig, compared: Compared) -> None:
+    uid = await compared.running("41")
+    grown_old(rig)
+    compared.books.jobs = {}
+    for _ in range(DENIALS):
+        assert compared.forgotten == []
+        await compared.compare()
+    assert compared.forgotten == [uid]
 
 
 async def test_a_job_of_the_last_five_minutes_is_not_missed(rig: Rig, compared: Compared) -> None:
@@ -196,7 +214,7 @@ async def test_a_job_that_is_known_by_name_is_not_missed_and_denials_before_do_n
     rig: Rig, compared: Compared
 ) -> None:
     """REC-9: in a row."""
-    uid = await compared.running("41")
+    await compared.running("41")
     grown_old(rig)
     del compared.books.jobs[ref("41")]
     await compared.compare()
@@ -207,11 +225,11 @@ async def test_a_job_that_is_known_by_name_is_not_missed_and_denials_before_do_n
     del compared.books.jobs[ref("41")]
     await compared.compare()
     await compared.again()
-    assert compared.life.supervisor.engine.live(uid) is not None
+    assert compared.forgotten == []
 
 
 async def test_a_listing_that_is_torn_decides_nothing(rig: Rig, compared: Compared) -> None:
-    uid = await compared.running("41")
+    await compared.running("41")
     grown_old(rig)
     compared.books.jobs = {ref("42"): JobState.RUNNING}
     for _ in range(DENIALS):
@@ -220,7 +238,7 @@ async def test_a_listing_that_is_torn_decides_nothing(rig: Rig, compared: Compar
             await compared.compare()
         await compared.again()
     assert rig.told("42") == []
-    assert compared.life.supervisor.engine.live(uid) is not None
+    assert compared.forgotten == []
     assert compared.books.asked == [None] * DENIALS
 
 
@@ -236,9 +254,9 @@ async def test_a_core_that_says_nothing_about_a_job_neither_confirms_nor_clears_
     compared.books.silent = 2
     await compared.again()
     await compared.again()
-    assert compared.life.supervisor.engine.live(uid) is not None
+    assert compared.forgotten == []
     await compared.again()
-    await rig.until(lambda: compared.life.supervisor.engine.live(uid) is None, "the job to be over")
+    assert compared.forgotten == [uid]
 
 
 async def test_it_begins_once_the_supervisor_is_ready_and_comes_back_soon_after_a_torn_listing(
