@@ -16,6 +16,7 @@ from ucloud_ray.control.ports import Clock, JobStore
 from ucloud_ray.control.scheduler import Scheduler
 from ucloud_ray.domain import charging, texts
 from ucloud_ray.domain.events import ChargeDue
+from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Job
 
 log = structlog.get_logger(__name__)
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 AT_ONCE = 100
 """Jobs that are charged together; others may have their turn between two such groups."""
 BETWEEN_SECONDS = 0.05
+FIRST_SECONDS = 5.0
+"""Until the first look: by then the charger has sent what waited, if the Core is there."""
 
 
 class ChargingCycle:
@@ -44,16 +47,21 @@ class ChargingCycle:
         self._charger = charger
         self._interval = interval
         self._max_uncharged = max_uncharged
+        self._expected: set[JobUid] = set()
+        """Jobs that were told that a charge is due, and have not decided yet."""
 
     def note(self, job: Job) -> None:
-        """Called after every change of a job: its end may have left something to be paid for."""
-        if job.final and job.spec.machine.tariff is not None:
+        """Called once a change of a job is on disk, and with it perhaps something to be paid for."""
+        if job.uid in self._expected or (job.final and job.spec.machine.tariff is not None):
+            self._expected.discard(job.uid)
             self._charger.ring()
 
     async def run(self) -> None:
         """For ever; ends only by cancellation."""
+        pause = min(self._interval, FIRST_SECONDS)
         while True:
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(pause)
+            pause = self._interval
             try:
                 await self.look()
             except Exception as problem:  # a store that is away: what runs is charged at the next look
@@ -61,6 +69,7 @@ class ChargingCycle:
 
     async def look(self) -> None:
         now = self._clock.now()
+        self._expected.clear()
         owing = [job for job in self._engine.jobs() if charging.due(job, now)]
         for start in range(0, len(owing), AT_ONCE):
             self._charge(owing[start : start + AT_ONCE])
@@ -69,8 +78,8 @@ class ChargingCycle:
 
     def _charge(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
+            self._expected.add(job.uid)
             self._engine.post(job.uid, ChargeDue())
-        self._charger.ring()
 
     async def hold_if_overdue(self) -> None:
         """ACC-22: what runs goes on, what waits is not started."""

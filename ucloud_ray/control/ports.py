@@ -68,7 +68,7 @@ class ChargeRow:
     """Of the product."""
     charge: Charge
     at: Millis
-    """When it became due."""
+    """When it became due; of a usage report, the first part of it that waits."""
 
 
 class JobStore(Protocol):

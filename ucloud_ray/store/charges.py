@@ -17,18 +17,19 @@ _CHUNK = 500
 """Numbers in one statement; SQLite limits its variables."""
 
 _APPEND = insert(charges)
-_REPLACE = delete(charges).where(charges.c.charge_id == bindparam("of"))
+_REPLACE = delete(charges).where(charges.c.charge_id == bindparam("of")).returning(charges.c.at)
 _OF_JOB_ID = (charges.c.job_id == bindparam("of")) & (charges.c.style != "reportUsage")
 _DROP_OF_JOB_ID = delete(charges).where(_OF_JOB_ID)
 _SETTLE = delete(charges).where(charges.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
 def append(connection: Connection, job: Job, due: Sequence[Charge], now: Millis) -> None:
-    """A usage report holds all that older ones under its scope said (ACC-13)."""
+    """A usage report holds all that older ones under its scope said (ACC-13), and has waited for as long (ACC-22)."""
     for charge in due:
+        since = now
         if charge.style == "reportUsage":
-            connection.execute(_REPLACE, {"of": charge.charge_id})
-        connection.execute(_APPEND, _values(job, charge, now))
+            since = min([now, *connection.execute(_REPLACE, {"of": charge.charge_id}).scalars()])
+        connection.execute(_APPEND, _values(job, charge, since))
 
 
 def waiting(connection: Connection, limit: int) -> list[ChargeRow]:
@@ -50,7 +51,7 @@ def backlog(connection: Connection) -> tuple[int, Millis | None]:
     return number, oldest
 
 
-def _values(job: Job, charge: Charge, now: Millis) -> dict[str, Any]:
+def _values(job: Job, charge: Charge, since: Millis) -> dict[str, Any]:
     return {
         "uid": job.uid,
         "job_id": job.id,
@@ -61,7 +62,7 @@ def _values(job: Job, charge: Charge, now: Millis) -> dict[str, Any]:
         "charge_id": charge.charge_id,
         "units": charge.units,
         "periods": charge.periods,
-        "at": now,
+        "at": since,
     }
 
 

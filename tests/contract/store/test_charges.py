@@ -44,7 +44,7 @@ async def test_a_newer_usage_report_takes_the_place_of_the_older_one(store: SqlJ
     (older,) = await store.charges(10)
     await store.commit([Change(a_job("1"), charges=(Charge("job-1", "reportUsage", 7, 1),))])
     await store.settle_charges([older.seq])
-    assert [row.charge.units for row in await store.charges(10)] == [7]
+    assert [(row.charge.units, row.at) for row in await store.charges(10)] == [(7, older.at)], "it waits since then"
 
 
 async def test_charges_outlive_the_process(url: str) -> None:

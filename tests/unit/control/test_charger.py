@@ -157,6 +157,13 @@ async def test_who_cannot_pay_is_told(store: SqlJobStore, purse: Purse) -> None:
 # ------------------------------------------------------------------------------------------- the whole supervisor
 
 
+async def until_nothing_waits(rig: Rig) -> None:
+    async def nothing_waits() -> bool:
+        return await rig.store.waiting_charges() == (0, None)
+
+    await async_wait_until(nothing_waits, "the charges to be off the disk", timeout=10)
+
+
 def paying(rig: Rig, purse: Purse) -> None:
     rig.accounting = rig.funds = purse
     rig.charge_interval = 0.02
@@ -172,11 +179,7 @@ async def test_a_job_is_charged_for_its_time_and_its_rest(rig: Rig, purse: Purse
     await rig.until(lambda: list(purse.charged.values()) == [1], "the first minute to be charged")
     await life.requests.terminate([ref("1")])
     await rig.until(lambda: list(purse.charged.values()) == [1, 1], "the begun minute to be charged")
-
-    async def nothing_waits() -> bool:
-        return await rig.store.waiting_charges() == (0, None)
-
-    await async_wait_until(nothing_waits, "the charges to be off the disk", timeout=5)
+    await until_nothing_waits(rig)
 
 
 async def test_a_running_job_without_funds_is_stopped(rig: Rig, purse: Purse) -> None:
@@ -224,22 +227,28 @@ async def test_one_question_serves_many_jobs(rig: Rig, purse: Purse) -> None:
     assert purse.asked == 1
 
 
-async def test_nothing_is_started_while_charges_have_waited_for_too_long(rig: Rig, purse: Purse) -> None:
-    """ACC-22: `maxUnchargedHours`; what runs goes on."""
+@pytest.mark.parametrize("style", ["documented", "reportUsage"])
+async def test_nothing_is_started_while_charges_have_waited_for_too_long(
+    rig: Rig, purse: Purse, style: AccountingStyle
+) -> None:
+    """ACC-22: `maxUnchargedHours`; what runs goes on. A usage report that is replaced has waited all the same."""
     paying(rig, purse)
-    rig.max_uncharged = 60.0
+    rig.rules = replace(rig.rules, accounting_style=style)
+    rig.max_uncharged, rig.charge_interval = 60.0, 3600.0
     purse.troubles = [CoreSilent("down")] * 10_000
     life = await rig.start()
     await life.requests.submit([job("1", "run=forever")])
     await rig.until_state("1", JobState.RUNNING)
-    rig.clock.shift += 61_000
-    await rig.until(lambda: purse.requests, "a charge that is not taken")
-    rig.clock.shift += 61_000
-    await rig.until(lambda: life.supervisor.scheduler._held, "the queue to be held")
+    for _ in range(13):
+        rig.clock.shift += 10_000
+        await life.supervisor.charging.look()
     await life.requests.submit([job("2", "run=forever")])
     await rig.until(lambda: any("accounting" in text for text in rig.told_texts("2")), "its user to be told")
     assert rig.states("1")[-1] is JobState.RUNNING
+    assert JobState.RUNNING not in rig.states("2")
     purse.troubles.clear()
+    await until_nothing_waits(rig)
+    await life.supervisor.charging.look()
     await rig.until_state("2", JobState.RUNNING)
 
 
