@@ -178,7 +178,7 @@ class Publisher:
         else:
             self._accept(list(zip(lanes, heads, strict=True)))
             return
-        await self._send_one_by_one(lanes)
+        await self._send_one_by_one(await self._not_applied(lanes))
 
     async def _send_one_by_one(self, lanes: Sequence[Lane]) -> None:
         for position, lane in enumerate(lanes):

@@ -127,6 +127,17 @@ async def test_no_text_is_told_twice_after_a_fault(rig: Rig, fault: Fault | int,
     assert rig.core.jobs["2"].texts == ["queued"]
 
 
+@pytest.mark.parametrize("fault", [500, Fault.NOT_JSON, Fault.LOST_REPLY])
+async def test_no_text_of_a_shared_request_is_told_twice(core: FakeCore, tmp_path: Path, fault: Fault | int) -> None:
+    """Before its updates go one by one."""
+    core.faults.append(fault)
+    async with rig_of(core, tmp_path) as rig:
+        changes = [Change(job_of(name), (QUEUED, text("a"))) for name in ("1", "2")]
+        rig.publisher.submit(await rig.store.commit(changes))
+        await rig.all_told()
+    assert [core.jobs[name].texts for name in ("1", "2")] == [["queued", "a"]] * 2
+
+
 async def test_a_text_is_sent_again_when_a_core_never_tells_what_it_has(core: FakeCore, tmp_path: Path) -> None:
     core.last_page = 0
     async with rig_of(core, tmp_path, replace(QUICK, questions=2)) as rig:
