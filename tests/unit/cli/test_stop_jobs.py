@@ -1,0 +1,60 @@
+"""`down --stop-jobs` ends many jobs in steps, and asks again where no answer came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ucloud_ray.cli import stop_jobs
+from ucloud_ray.cli.errors import CliError
+
+
+class Core:
+    def __init__(self, count: int) -> None:
+        self.live = [str(number) for number in range(count)]
+        self.requests: list[int] = []
+        self.silent = 0
+        """How many requests from now on get no answer, done or not."""
+
+    def jobs(self, filters: dict[str, str], at_most: int) -> list[dict[str, Any]]:
+        return [{"id": job_id, "status": {"state": "RUNNING"}} for job_id in self.live]
+
+    def act(self, operation: str, items: list[dict[str, Any]]) -> None:
+        assert operation == "terminate"
+        self.requests.append(len(items))
+        if self.silent:
+            self.silent -= 1
+            raise CliError("The provider does not answer in time")
+        self.live = [job_id for job_id in self.live if {"id": job_id} not in items]
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch) -> Core:
+    core = Core(250)
+
+    @contextmanager
+    def connect(*_: Any, admin: bool) -> Iterator[Core]:
+        assert admin
+        yield core
+
+    monkeypatch.setattr(stop_jobs, "connect", connect)
+    monkeypatch.setattr(stop_jobs, "LOOK_SECONDS", 0.0)
+    return core
+
+
+def test_many_jobs_are_stopped_in_steps_and_an_answer_that_is_late_is_outlasted(core: Core, tmp_path: Path) -> None:
+    core.silent = 2
+    stop_jobs.stop_all_jobs(tmp_path)
+    assert core.live == []
+    assert core.requests == [100, 100, 100, 100, 50]
+
+
+def test_a_provider_that_never_answers_is_told_of(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stop_jobs, "WAIT_SECONDS", 0.0)
+    core.silent = 10**6
+    with pytest.raises(CliError, match="does not answer"):
+        stop_jobs.stop_all_jobs(tmp_path)
