@@ -74,25 +74,3 @@ def test_a_host_that_was_cut_off_comes_back_with_everything_on_it(cluster: RayHo
     assert states(cluster.stack.job(job_id)) == ["IN_QUEUE", "RUNNING"]
     assert cluster.stack.cli("jobs", "stop", job_id).returncode == 0
     assert texts(cluster.stack.wait_state(job_id))[-1] == "Your job has been cancelled!"
-
-
-def test_a_host_that_stays_away_costs_its_jobs_and_what_it_still_ran_is_taken_away(
-    cluster: RayHosts, start: Start
-) -> None:
-    """SCH-16, ENV-59, LC-12: after the grace the job has failed and its other ranks are stopped; a job that was not
-    there goes on."""
-    lost = start(DOCKER_SHELL, var=SERVE, replicas=3, **WHOLE)
-    cluster.stack.wait_state(lost, "RUNNING")
-    rank = next(rank for rank, number in cluster.containers(lost).items() if number == 2)
-    cluster.segment[2].cut()
-    job = cluster.stack.wait_state(lost, timeout=120.0)
-    assert states(job) == ["IN_QUEUE", "RUNNING", "FAILURE"]
-    assert texts(job)[-1] == "Your job failed because the machine it was running on is no longer available"
-    assert cluster.containers(lost) == {rank: 2}, "it runs on, where nobody can reach it"
-    unhurt = start(DOCKER_SHELL, var=SERVE, **WHOLE)
-    cluster.stack.wait_state(unhurt, "RUNNING")
-    cluster.segment[2].rejoin()
-    cluster.wait_for(*NAMES)
-    wait_until(lambda: not cluster.containers(lost), "the container of the failed job to be removed", timeout=60.0)
-    assert states(cluster.stack.job(unhurt)) == ["IN_QUEUE", "RUNNING"]
-    assert len(cluster.containers(unhurt)) == 1
