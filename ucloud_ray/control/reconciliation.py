@@ -5,7 +5,7 @@ The current Core never calls `verify`. The composition root runs this beside the
 | The Core has it      | We have it | Then                                                                             |
 |----------------------|------------|----------------------------------------------------------------------------------|
 | active               | no         | it is told that the job is gone, unless it is so young that its `create` may be  |
-|                      |            | on its way (REC-12, REC-14)                                                      |
+|                      |            | on its way, or it comes within seconds (REC-12, REC-14)                          |
 | active               | otherwise  | it is told our state once more (REC-13)                                          |
 | not among the active | live       | asked for by name; denied three times in a row: stopped and forgotten (REC-9)    |
 
@@ -42,9 +42,20 @@ OLD_ENOUGH = 300_000
 TOO_YOUNG = 60_000
 """Milliseconds since its creation in which an unknown job may still be on its way to us (REC-14)."""
 
+ON_ITS_WAY_SECONDS = 15.0
+"""How long a job must stay unknown to us. Its time of creation is by the Core's clock, which need not agree with ours;
+the Core gives up a `create` well before."""
+
 
 class Reconciliation:
-    def __init__(self, supervisor: Supervisor, verification: Verification, core: CoreJobs, every: float) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        verification: Verification,
+        core: CoreJobs,
+        every: float,
+        on_its_way: float = ON_ITS_WAY_SECONDS,
+    ) -> None:
         """`every`: seconds between two comparisons (`policy.reconcileMinutes`)."""
         self._supervisor = supervisor
         self._engine = supervisor.engine
@@ -52,6 +63,7 @@ class Reconciliation:
         self._verification = verification
         self._core = core
         self._every = every
+        self._on_its_way = on_its_way
         self._denied: dict[JobUid, int] = {}
         """Live jobs that the Core does not list, and how often in a row it has denied them."""
 
@@ -84,20 +96,36 @@ class Reconciliation:
         """Once, both ways. Raises `CoreSilent`, and what the store raises."""
         ours = self._engine.jobs()
         listed = await self._core.active()
+        strange = []
         for believed in listed:
-            await self._correct(believed)
+            if self._is_ours(believed.ref):
+                await self._correct(believed)
+            elif self._is_old(believed.ref):
+                strange.append(believed)
+        await self._expect(strange)
         known = {believed.ref for believed in listed}
         self._doubt([job for job in ours if _ref(job) not in known and self._counts(job)])
         await self.ask_again()
 
+    async def _expect(self, strange: Sequence[Believed]) -> None:
+        """Whoever has not come meanwhile will not come any more; what came agrees with the Core as it is."""
+        if strange:
+            await asyncio.sleep(self._on_its_way)
+        for believed in strange:
+            if not self._is_ours(believed.ref):
+                await self._correct(believed)
+
     async def _correct(self, believed: Believed) -> None:
         ref = believed.ref
-        if believed.state is None or ref.created_at is None:
-            return
-        ours = self._engine.newest(ref.id)
-        is_ours = ours is not None and _ref(ours) == ref
-        if is_ours or self._clock.now() - ref.created_at >= TOO_YOUNG:
+        if believed.state is not None and (self._is_ours(ref) or self._is_old(ref)):
             await self._verification.compare(ref, believed.state)
+
+    def _is_ours(self, ref: JobRef) -> bool:
+        ours = self._engine.newest(ref.id)
+        return ours is not None and _ref(ours) == ref
+
+    def _is_old(self, ref: JobRef) -> bool:
+        return ref.created_at is not None and self._clock.now() - ref.created_at >= TOO_YOUNG
 
     def _doubt(self, missing: Sequence[Job]) -> None:
         """Denials are kept while a job stays missing, so that they are in a row."""

@@ -51,7 +51,9 @@ class Compared:
 
     def __init__(self, rig: Rig, life: Life, books: Books) -> None:
         self.rig, self.life, self.books = rig, life, books
-        self.reconciliation = Reconciliation(life.supervisor, life.requests.verification, books, every=900)
+        self.reconciliation = Reconciliation(
+            life.supervisor, life.requests.verification, books, every=900, on_its_way=0.0
+        )
         self.again = self.reconciliation.ask_again
         self.forgotten: list[JobUid] = []
         """Jobs that were given up, in order."""
@@ -125,6 +127,19 @@ async def test_an_unknown_job_of_this_minute_may_be_on_its_way_to_us(rig: Rig, c
     rig.clock.shift += 1_000
     await compared.compare()
     await rig.until(lambda: rig.told("42") == [GONE], "the update")
+
+
+async def test_a_job_that_arrives_while_it_is_doubted_is_let_be(rig: Rig) -> None:
+    """REC-14: whatever the clock of the Core says, by which it was created an hour ago."""
+    life, books = await rig.start(), Books()
+    books.jobs[ref("42")] = JobState.IN_QUEUE
+    reconciliation = Reconciliation(life.supervisor, life.requests.verification, books, every=900, on_its_way=0.3)
+    comparing = asyncio.create_task(reconciliation.compare())
+    await rig.until(lambda: books.asked, "the listing")
+    await life.requests.submit([job("42", "run=forever")])
+    await comparing
+    await rig.until_state("42", JobState.RUNNING)
+    assert JobState.FAILURE not in rig.states("42")
 
 
 async def test_a_job_in_the_hands_of_create_is_known(rig: Rig, compared: Compared) -> None:
@@ -267,7 +282,8 @@ async def test_it_begins_once_the_supervisor_is_ready_and_comes_back_soon_after_
     life, books = rig._new_life(), Books()
     books.silent = 2
     books.jobs[ref("42")] = JobState.RUNNING
-    async with in_background(Reconciliation(life.supervisor, life.requests.verification, books, every=900).run()):
+    reconciliation = Reconciliation(life.supervisor, life.requests.verification, books, every=900, on_its_way=0.0)
+    async with in_background(reconciliation.run()):
         await rig.quiet()
         assert books.asked == []
         await life.supervisor.start()
