@@ -62,6 +62,15 @@ class Host:
         assert done.returncode == 0 or not check, f"{self.name}: {words} said {done.stderr or done.stdout}"
         return done
 
+    def pids(self, words: str = "") -> list[int]:
+        """Processes in its network whose command line begins so."""
+        found = []
+        for pid in _processes(self.name):
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").startswith(words):
+                    found.append(pid)
+        return found
+
     def spawn(self, *words: str | Path) -> subprocess.Popen[str]:
         """Left running, all three streams in pipes. The caller ends it."""
         pipe = subprocess.PIPE

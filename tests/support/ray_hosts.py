@@ -28,6 +28,7 @@ from tests.support.hosts import Host, Segment, hosts
 from tests.support.postgres import running_server
 from tests.support.stack import COMMAND, Stack
 from tests.support.wait import wait_until
+from ucloud_ray.cli import parts
 
 NAMES = (socket.gethostname(), "node-1", "node-2")
 """Ours of the machines (D7)."""
@@ -60,7 +61,7 @@ def _config(segment: Segment, folder: Path) -> dict[str, Any]:
     }
 
 
-_IMPATIENT = {
+IMPATIENT = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
     "RAY_health_check_timeout_ms": "2000",
@@ -74,11 +75,12 @@ class RayHosts:
     segment: Segment
     stack: Stack
     nodes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    head: int = 0
 
     def start_node(self, number: int) -> None:
         """Returns at once: see `wait_for`."""
         host = self.segment[number]
-        arguments = ["node", "--address", f"{self.segment[0].address}:6379", "--host", NAMES[number]]
+        arguments = ["node", "--address", f"{self.segment[self.head].address}:6379", "--host", NAMES[number]]
         environment = self.stack.environment | {"DOCKER_HOST": host.docker_url}
         with (host.folder / "node.log").open("ab") as log:
             self.nodes[number] = subprocess.Popen(
@@ -94,6 +96,29 @@ class RayHosts:
         """As a service manager does; its exit status."""
         self.nodes[number].send_signal(signal.SIGTERM)
         return self.nodes.pop(number).wait(timeout=40)
+
+    def lose_head(self) -> None:
+        """For good: nobody reaches its machine any more, and nothing that `up` started runs there. Workloads may."""
+        self.segment[self.head].cut()
+        state = self.stack.state
+        sessions = [state.minder.pid, *(part.pid for part in state.parts.values())]
+        for pid in [pid for session in sessions for pid in parts.session_members(session)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def move_head(self, number: int, **environment: str) -> None:
+        """`up` on another host, whose `node` ends. Its name there is ours of the host."""
+        self.stop_node(number)
+        old, host = self.segment[self.head], self.segment[number]
+        file = self.stack.data.parent / "ucloud-ray.yaml"
+        file.write_text(file.read_text().replace(f"{old.address}:", f"{host.address}:"))
+        named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', NAMES[number])
+        self.stack.prefix, self.stack.docker_url, self.head = host.command(*named), host.docker_url, number
+        self.stack.environment |= {"DOCKER_HOST": host.docker_url, **environment}
+        try:
+            self.stack.up()
+        except AssertionError:  # the database is given up by the old head after 15 s, within which `up` may be tired
+            self.stack.up()
 
     def wait_for(self, *names: str, timeout: float = 60.0) -> None:
         """Until these hosts run containers that have a network."""
@@ -135,14 +160,7 @@ class RayHosts:
 
     def pids(self, number: int, words: str) -> list[int]:
         """Processes on that host whose command line begins so."""
-        inode = os.stat(f"/var/run/netns/{self.segment[number].name}").st_ino
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                there = os.stat(entry / "ns/net").st_ino == inode
-                if there and (entry / "cmdline").read_bytes().decode(errors="replace").startswith(words):
-                    found.append(int(entry.name))
-        return found
+        return self.segment[number].pids(words)
 
     def state_of(self, number: int) -> Path:
         """The folder of that host alone."""
@@ -194,5 +212,5 @@ def _stack(segment: Segment, changes: Mapping[str, Any]) -> Stack:
     config = {**_config(segment, folder), **changes}
     (folder / "ucloud-ray.yaml").write_text(yaml.safe_dump(config))
     stack = Stack(folder / "data", first.docker_url, first.command())
-    stack.environment |= _IMPATIENT
+    stack.environment |= IMPATIENT
     return stack

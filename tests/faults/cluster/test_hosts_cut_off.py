@@ -9,13 +9,13 @@ import pytest
 
 from tests.faults.cluster import machines
 from tests.faults.cluster.jobs import KINDS, NEAR, ON, WIDE, gated, lost, short
+from tests.faults.cluster.steady import Steady, all_is_well
 from tests.faults.conftest import Seen
-from tests.faults.inspection import inspect, require_nothing_wrong
 from tests.faults.planned import Planned
 from tests.faults.report import fault
 from tests.faults.workload import Workload
 from tests.support.ray_hosts import NAMES, RayHosts
-from tests.support.stack import FINAL, states
+from tests.support.stack import states
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.docker, pytest.mark.ray]
@@ -38,9 +38,9 @@ def test_a_host_that_is_back_in_time_loses_nothing_and_one_that_is_not_loses_its
     cluster: RayHosts, seen: Seen, seed: int
 ) -> None:
     before = machines.snapshot(cluster)
-    kept, given_up = Workload(cluster.stack, staying(), seed), Workload(cluster.stack, leaving(), seed)
-    for workload in (kept, given_up):
-        start(cluster, workload)
+    kept, given_up = Steady(cluster.stack, staying(), seed), Steady(cluster.stack, leaving(), seed)
+    kept.start()
+    given_up.start()
     cut = time.monotonic()
     for number in (1, 2):
         cluster.segment[number].cut()
@@ -50,15 +50,15 @@ def test_a_host_that_is_back_in_time_loses_nothing_and_one_that_is_not_loses_its
         rejoin_after(cluster, 1, cut + SHORT_SECONDS)
         wait_until(lambda: NAMES[1] in cluster.names(), "the first host to be back", PATIENCE_SECONDS)
         assert {name: states(job.shown()) for name, job in kept.jobs.items()} == dict.fromkeys(kept.jobs, RUNNING)
-        wait_until(lambda: all_final(given_up), "what is on the other host to be given up", PATIENCE_SECONDS)
-        assert on_host(cluster, 2, given_up), "what it ran goes on, where nobody can reach it"
-        assert not [number for number in (0, 1) if on_host(cluster, number, given_up)]
+        wait_until(given_up.over, "what is on the other host to be given up", PATIENCE_SECONDS)
+        assert given_up.tasks(cluster, 2), "what it ran goes on, where nobody can reach it"
+        assert not [number for number in (0, 1) if given_up.tasks(cluster, number)]
         cluster.segment[2].rejoin()
     cluster.wait_for(*NAMES, timeout=PATIENCE_SECONDS)
-    wait_until(lambda: not on_host(cluster, 2, given_up), "what was given up to be taken away", PATIENCE_SECONDS)
+    wait_until(lambda: not given_up.tasks(cluster, 2), "what was given up to be taken away", PATIENCE_SECONDS)
     for workload in (kept, meanwhile):
         workload.finish(PATIENCE_SECONDS)
-    words = [everything_is_well(cluster, workload, before) for workload in (kept, meanwhile, given_up)]
+    words = all_is_well(cluster, before, kept, meanwhile, given_up)
     seen("one of three hosts cut off for 30 s, with a grace of 40 s", "; meanwhile, here and there: ".join(words[:2]))
     seen("one of three hosts cut off for longer than the grace", words[2])
 
@@ -91,31 +91,7 @@ def coming() -> list[Planned]:
     return [short(f"for {host}", kind, host) for kind in KINDS for host in ON]
 
 
-def start(cluster: RayHosts, workload: Workload) -> None:
-    with workload.running():
-        pass
-    for job in workload.jobs.values():
-        cluster.stack.wait_state(job.id, "RUNNING", timeout=PATIENCE_SECONDS)
-
-
 def rejoin_after(cluster: RayHosts, number: int, moment: float) -> None:
     """The length of the cut is the fault itself: there is nothing to wait for but time."""
     Event().wait(max(0.0, moment - time.monotonic()))
     cluster.segment[number].rejoin()
-
-
-def all_final(workload: Workload) -> bool:
-    """Nobody lets them end: their gates stay shut."""
-    return all(job.shown()["status"]["state"] in FINAL for job in workload.jobs.values())
-
-
-def on_host(cluster: RayHosts, number: int, workload: Workload) -> list[str]:
-    """Tasks of these jobs that exist there."""
-    ids = {f"j-{job.id}-job-{rank}" for job in workload.jobs.values() for rank in range(job.plan.replicas)}
-    return [path.name for path in (cluster.state_of(number) / "tasks").glob("*/*") if path.name in ids]
-
-
-def everything_is_well(cluster: RayHosts, workload: Workload, before: dict[str, set[str]]) -> str:
-    findings = inspect(workload, before, lambda: machines.snapshot(cluster))
-    require_nothing_wrong(workload, findings)
-    return findings.words()

@@ -9,9 +9,8 @@ import pytest
 
 from tests.faults.cluster import machines
 from tests.faults.cluster.jobs import KINDS, NEAR, ON, WIDE, gated
+from tests.faults.cluster.steady import all_is_well
 from tests.faults.conftest import Seen
-from tests.faults.findings import Findings
-from tests.faults.inspection import inspect, require_nothing_wrong
 from tests.faults.kills import kill_in_turn, reprieve
 from tests.faults.planned import Planned, everything
 from tests.faults.report import fault
@@ -42,7 +41,7 @@ def test_raylets_that_are_killed_again_and_again_cost_nothing(cluster: RayHosts,
                 back()
     seen(
         "raylets of two of three hosts, killed ten times in all, each while it runs replicas",
-        finished(cluster, workload, before).words(),
+        finished(cluster, workload, before),
     )
 
 
@@ -62,7 +61,7 @@ def test_a_head_that_forgot_everything_gets_it_back_while_the_jobs_run(
     wait_until(lambda: machines.held(cluster) <= machines.reserved(cluster), "every job to have its room in Ray again")
     seen(
         "all of Ray on three hosts, killed twice, and its GCS alone, killed once",
-        finished(cluster, workload, before).words(),
+        finished(cluster, workload, before),
     )
 
 
@@ -80,10 +79,9 @@ def plans(prefix: str) -> list[Planned]:
     return [replace(plan, name=f"{prefix}: {plan.name}") for plan in (*everything(KINDS, expires_after=8), *more)]
 
 
-def finished(cluster: RayHosts, workload: Workload, before: dict[str, set[str]]) -> Findings:
-    """Everything has ended and all is well."""
+def finished(cluster: RayHosts, workload: Workload, before: dict[str, set[str]]) -> str:
+    """Everything has ended and all is well; what was seen."""
     cluster.wait_for(*NAMES, timeout=machines.BACK_SECONDS)
     workload.finish()
-    findings = inspect(workload, before, lambda: machines.snapshot(cluster))
-    require_nothing_wrong(workload, findings)
-    return findings
+    [words] = all_is_well(cluster, before, workload)
+    return words
