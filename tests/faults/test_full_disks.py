@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.faults import books, programs
-from tests.faults.charges import check_charges
+from tests.faults.charges import check_charges, provider_jobs
 from tests.faults.conftest import Seen
 from tests.faults.findings import Findings
 from tests.faults.inspection import inspect, require_nothing_wrong
@@ -29,6 +29,7 @@ from tests.support.dockerd import PrivateDaemon
 from tests.support.small_disk import full, mounted
 from tests.support.stack import Stack, specification, texts
 from tests.support.wait import wait_until
+from ucloud_ray.control.admission import NOT_STORED
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.docker]
 
@@ -142,7 +143,7 @@ def test_a_full_disk_below_the_store(small: Small, seen: Seen, seed: int) -> Non
         file.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or the log of the database has room of its own
     with full(small.store):
         refused = ask_for(stack, "native")
-        assert refused.status_code in (503, 507)
+        assert (refused.status_code, refused.json()["why"]) == (503, NOT_STORED)
         assert len(books.jobs_of_user(stack)) == len(known)
         for job in running.workload.jobs.values():
             job.open_gate()
@@ -151,6 +152,7 @@ def test_a_full_disk_below_the_store(small: Small, seen: Seen, seed: int) -> Non
         assert books.under_way(stack)["jobs at the provider"] == owed
         assert all(job.shown()["status"]["state"] == "RUNNING" for job in running.workload.jobs.values())
     words = running.finish().words()
+    assert set(provider_jobs(stack)) <= {job["id"] for job in books.jobs_of_user(stack)}, "what was refused never ran"
     assert stack.run(SHELLS["native"], var="exit 3", product=product(ROOMY))["status"]["state"] == "SUCCESS"
     seen("the disk of the store is full", f"`create` was answered {refused.status_code}; {words}")
 

@@ -9,8 +9,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
 from ucloud_ray.control.addresses import needs_network
-from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.scheduler import could_ever_fit
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.control.supervisor import Supervisor
@@ -21,6 +23,10 @@ from ucloud_ray.domain.events import Restarted
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid
 from ucloud_ray.domain.job import Job
 from ucloud_ray.domain.restating import restate
+
+log = structlog.get_logger(__name__)
+
+NOT_STORED = "The provider cannot write anything down at the moment, so it takes no jobs. Try again later."
 
 Accepted = tuple[Job, tuple[Effect, ...], Mapping[str, Any]]
 
@@ -85,10 +91,20 @@ class Admission:
         replaced = [live.uid for job in jobs if (live := self._supervisor.engine.newest(job.id)) is not None]
         accepted = [self._accept(job) for job in jobs]
         if accepted:
-            await self._supervisor.engine.accept(accepted)
+            await self._store(accepted)
         for uid in replaced:
             self._supervisor.forget(uid)
         return [job.uid for job, _, _ in accepted]
+
+    async def _store(self, accepted: Sequence[Accepted]) -> None:
+        try:
+            await self._supervisor.engine.accept(accepted)
+        except Exception as problem:
+            # The port binds us to no store, only to its word that nothing was written and the same call may work later.
+            if not getattr(problem, "retryable", False):
+                raise
+            log.warning("jobs are refused: the store does not take them", problem=str(problem))
+            raise NotReady(NOT_STORED) from None
 
     async def restart(self, job: Job) -> None:
         """A new life of a job that ended naturally (LC-26). Raises `BadRequest` if its files are not for it now."""

@@ -15,7 +15,6 @@ from ucloud_ray.domain import lifecycle
 from ucloud_ray.domain.events import Tick
 from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import Final, JobState, MountRequest
-from ucloud_ray.store.errors import StoreUnavailable
 
 
 async def test_an_accepted_job_is_on_disk_with_the_document_as_received(rig: Rig) -> None:
@@ -150,7 +149,7 @@ async def test_while_the_store_fails_nothing_is_taken_and_the_caller_is_told(rig
     """REC-17."""
     life = await rig.start()
     life.store.fail("commit", times=1)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(NotReady, match="cannot write anything down"):
         await life.requests.submit([job("41", "run=forever")])
     await rig.quiet()
     assert life.supervisor.engine.jobs() == []
