@@ -19,8 +19,9 @@ class Findings:
     def words(self) -> str:
         """`23 jobs with 31 starts and 60,412 lines, each once; ...`, for the cell of a report."""
         c = self.counts
+        charges = f"{c['charges']} charges, equal to what ran; " if c["charges"] else ""
         return (
             f"{c['jobs']} jobs, each with one final state and the right reason; {c['starts']} starts, one per rank and "
             f"life; {c['lines']:,} lines of output, each once and in order; {c['updates']} updates in order; "
-            "nothing left"
+            f"{charges}nothing left"
         )

@@ -69,7 +69,7 @@ def test_an_hour_more_or_less_is_nothing_to_jobs(moved: tuple[Stack, MovedClock]
     victims = [parts.supervisor(stack), parts.front_end(stack), parts.orchestrator(stack)]
     with workload.running():
         pass
-    for jump in (HOUR, -HOUR, 0):
+    for jump in (HOUR, -HOUR):
         its_clock.move(jump)
         require_new_jobs(stack)
         kills.kill_in_turn(victims, seed, times=1)
@@ -80,4 +80,4 @@ def test_an_hour_more_or_less_is_nothing_to_jobs(moved: tuple[Stack, MovedClock]
     ran = provider_jobs(stack)[workload.jobs["native expiring"].id].times.ran
     findings.check(ran >= EXPIRES_SECONDS * 1000, f"a job of {EXPIRES_SECONDS} s expired after {ran} ms")
     require_nothing_wrong(workload, findings)
-    seen("the machine's clock jumps by an hour", f"three jumps, nine kills; {findings.words()}")
+    seen("the machine's clock jumps by an hour", f"two jumps, six kills; {findings.words()}")
