@@ -25,6 +25,7 @@ from runtimes.docker import (
     pulling,
     state,
     stats,
+    strays,
     turns,
 )
 from runtimes.docker import spec as container_spec
@@ -143,6 +144,8 @@ class DockerDriver:
             return  # The name, and the folder of that name, belong to another attempt now.
         await self._drain(id, container)
         await self._remove(container["Id"])
+        if state.was_never_launched(container):
+            await self._client.run(strays.end, container["Id"])
         await self._client.run(files.remove, self._settings.state_dir, id.name)
 
     async def inspect(self, handle: TaskHandle) -> TaskStatus:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from runtimes.docker import attachment, files, identity, inherited, pull_errors, state
+from runtimes.docker import attachment, files, identity, inherited, pull_errors, state, strays
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
@@ -175,9 +175,18 @@ class _Launch:
             try:
                 return self._client.start(container)
             except DriverError as error:
-                if _ADDRESS_TAKEN not in str(error) or time.monotonic() > give_up_at:
+                if time.monotonic() > give_up_at:
+                    raise
+                if strays.is_meant(error):
+                    self._end_stray(container)
+                elif _ADDRESS_TAKEN not in str(error):
                     raise
             time.sleep(_NAME_RETRY_SECONDS)
+
+    def _end_stray(self, container: str) -> None:
+        """One that never ran is started as if nothing had been. A program that did must not run twice (REC-3)."""
+        if strays.end(container):
+            raise StartFailed("Docker was killed while it started the container, and lost it.")
 
     def _close_names(self, container: str) -> None:
         """Also when attaching: whoever started it may have died before this."""

@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from runtimes.docker import strays
 from runtimes.docker.driver import DockerDriver
 from runtimes.errors import RuntimeUnavailable, TaskNotFound
 from runtimes.settings import DockerSettings
 from runtimes.types import ExitResult, TaskHandle, TaskSpec, TaskState
 from tests.integration.docker.conftest import MakeTask
 from tests.support import dockerd, images
-from tests.support.wait import async_wait_until
+from tests.support.wait import async_wait_until, wait_until
+
+PROC = Path("/proc")
+WAITS = "runc:[2:INIT]"
 
 
 @pytest.fixture
@@ -107,6 +113,78 @@ async def test_a_daemon_that_is_away_makes_nothing_gone(
     await driver.destroy(task.id)
     with pytest.raises(TaskNotFound):
         await driver.inspect(handle)
+
+
+async def test_a_container_that_the_daemon_was_starting_when_it_was_killed_is_started_by_the_next(
+    daemon: dockerd.PrivateDaemon, driver: DockerDriver, make_task: MakeTask
+) -> None:
+    """REC-3. The daemon has forgotten what containerd has of it, and would refuse every start."""
+    task = make_task("echo once; until [ -e go ]; do sleep 0.02; done")
+    await _killed_while_it_starts(daemon, driver, task)
+    handle = await driver.start(task)
+    await _has_printed(task, "once")
+    (task.job_folder / "go").touch()
+    await driver.wait(handle)
+    assert task.logs.stdout.read_text() == "once\n"
+
+
+async def test_what_is_left_of_a_start_goes_with_its_task(
+    daemon: dockerd.PrivateDaemon, driver: DockerDriver, make_task: MakeTask
+) -> None:
+    task = make_task("sleep 1000")
+    container = await _killed_while_it_starts(daemon, driver, task)
+    await driver.destroy(task.id)
+    assert [*strays._of_container(container, PROC), *strays._shims(container, PROC)] == []
+
+
+async def _killed_while_it_starts(daemon: dockerd.PrivateDaemon, driver: DockerDriver, task: TaskSpec) -> str:
+    """The container's number; another daemon runs. Its program was made and never begun."""
+    for _ in range(5):  # the moment is short, and the daemon may be faster
+        container = await _killed_about_then(daemon, driver, task)
+        if [name for _, name in strays._of_container(container, PROC)] == [WAITS]:
+            return container
+        await driver.destroy(task.id)
+    raise AssertionError("the daemon was never killed at the right moment")
+
+
+async def _killed_about_then(daemon: dockerd.PrivateDaemon, driver: DockerDriver, task: TaskSpec) -> str:
+    starting = asyncio.create_task(driver.start(task))
+    with closing(dockerd.client(daemon.url)) as api:
+
+        async def made() -> str:
+            return next((one["Id"] for one in api.containers(all=True) if f"/{task.id.name}" in one["Names"]), "")
+
+        container = await async_wait_until(made, "the container to be made")
+    await asyncio.to_thread(wait_until, lambda: list(strays._of_container(container, PROC)), "its first process")
+    await asyncio.to_thread(_wait_for_the_moment, container)
+    assert daemon.process is not None
+    daemon.process.kill()
+    await asyncio.to_thread(daemon.kill)
+    with suppress(RuntimeUnavailable):
+        await starting
+    await asyncio.to_thread(daemon.start)
+    return container
+
+
+def _wait_for_the_moment(container: str) -> None:
+    """Those who made the first process have left it to the shim; the daemon is about to hear of it."""
+    first = min(pid for pid, _ in [*strays._of_container(container, PROC), (2**31, "")])
+    shims, end = list(strays._shims(container, PROC)), time.monotonic() + 3
+    while not any(_parent(pid) in shims and _is_ready(pid) for pid in range(first, first + 30)):
+        if time.monotonic() > end:
+            return
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _is_ready(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text() == f"{WAITS}\n"
+    return False
 
 
 async def _result(driver: DockerDriver, handle: TaskHandle, waiting: asyncio.Task[ExitResult]) -> ExitResult:
