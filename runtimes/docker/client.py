@@ -12,7 +12,6 @@ import base64
 import http.client
 import json
 import re
-import select
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -86,15 +85,15 @@ class DockerClient:
         self.base_url = base_url
         self._api: docker.APIClient | None = None
         self._opening = threading.Lock()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="docker")
         self._pulls = ThreadPoolExecutor(_PULLS_AT_ONCE, thread_name_prefix="pull")
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call in a thread of ours. A caller that leaves does not stop the call."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
-        for threads in (self._threads, self._pulls):
+        for threads in (self.threads, self._pulls):
             threads.shutdown(wait=False, cancel_futures=True)
         with self._opening:
             if self._api is not None:
@@ -213,23 +212,6 @@ class DockerClient:
             filters = {"type": ["container"], "label": [label]}
             return Stream(self._connected().events(since=int(since), filters=filters, decode=True))
 
-    def log_pieces(self, container: str, *, follow: bool) -> Stream[bytes]:
-        """The container's output from its beginning, as pieces of Docker's stream with times, cut anywhere. Pieces
-        that are there already come together, because the daemon sends one for each line.
-
-        Not the library's own `logs`: that one drops which of the two streams a frame belongs to.
-        """
-        with translated():
-            api = self._connected()
-            response = api.get(
-                f"{api.base_url}/v{api.api_version}/containers/{container}/logs",
-                params={"stdout": 1, "stderr": 1, "follow": int(follow), "timestamps": 1},
-                stream=True,
-                timeout=(_REQUEST_SECONDS, None),
-            )
-            response.raise_for_status()
-        return Stream(CancellableStream(_batches(response), response))
-
     def _connected(self) -> docker.APIClient:
         with self._opening:
             if self._api is None:
@@ -237,21 +219,6 @@ class DockerClient:
                 # Not this process's proxies and .netrc, and no look at its environment in every call.
                 self._api.trust_env = False
             return self._api
-
-
-def _batches(response: requests.Response) -> Iterator[bytes]:
-    """Holds nothing back: when the socket has nothing more at the moment, what was read is handed on."""
-    readable = select.poll()
-    readable.register(response.raw.fileno(), select.POLLIN)
-    batch: list[bytes] = []
-    size = 0
-    for piece in response.raw.stream(_BATCH_BYTES, decode_content=False):
-        batch.append(piece)
-        size += len(piece)
-        if size >= _BATCH_BYTES or not readable.poll(0):
-            yield b"".join(batch)
-            batch, size = [], 0
-    yield b"".join(batch)
 
 
 @contextmanager

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from runtimes.docker import (
@@ -31,7 +33,7 @@ from runtimes.docker import (
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.events import EventWatcher
-from runtimes.docker.logs import LogCopy, LogTarget
+from runtimes.docker.output import LogTarget, Output
 from runtimes.errors import InvalidTask, RuntimeUnavailable, TaskNotFound
 from runtimes.gauges import Gauges
 from runtimes.mounts import sources
@@ -75,7 +77,7 @@ class DockerDriver:
         )
         self._preparing: dict[TaskId, str] = {}
         self._events = EventWatcher(lambda since: self._client.events(container_spec.INCARNATION, since))
-        self._copies: dict[str, LogCopy] = {}
+        self._output = Output(settings.state_dir, self._client.threads)
         self._gauges = Gauges()
         self._host: host.HostFacts | None = None
         self._capabilities: tuple[float, Capabilities] | None = None
@@ -93,6 +95,7 @@ class DockerDriver:
         if not spec.image:
             raise InvalidTask("A container needs an image, and the application names none.")
         await self._client.run(sources.require, spec)
+        self._output.warm_up()
         facts = await self._host_facts()
         image = await self._image(spec.id, spec.image)
         images.refuse_foreign(spec.image, image, facts.architecture)
@@ -104,9 +107,15 @@ class DockerDriver:
 
     async def start(self, spec: TaskSpec) -> TaskHandle:
         facts = await self._host_facts()
-        container = await self._client.run(launch.launch, self._client, self._settings, facts, spec)
-        target = LogTarget(container, spec.logs, spec.job_folder, self._settings.job_user or spec.user, spec.job_root)
-        self._copy(spec.id, target)
+        target = LogTarget("", spec.logs, spec.job_folder, self._settings.job_user or spec.user, spec.job_root)
+        loop = asyncio.get_running_loop()
+
+        def carry() -> Future[None]:
+            return asyncio.run_coroutine_threadsafe(self._output.carry(spec.id.name, target), loop)
+
+        container = await self._client.run(launch.launch, self._client, self._settings, facts, spec, carry)
+        target = dataclasses.replace(target, container=container)
+        await self._output.carry_on(spec.id.name, target)  # an earlier start's may be dead
         return handles.make(spec.id, target)
 
     async def recover(self, id: TaskId) -> TaskHandle:
@@ -115,12 +124,12 @@ class DockerDriver:
         with contextlib.suppress(OSError):  # it is tried again when the task is destroyed
             await self._client.run(files.release_abandoned, self._settings.state_dir, id.name)
         target = handles.target_of_container(container, self._settings.job_user)
-        self._copy(id, target)
+        await self._output.carry_on(id.name, target)
         return handles.make(id, target)
 
     async def wait(self, handle: TaskHandle) -> ExitResult:
         result = await self._ended(handle)
-        await self._copy(handle.id, handles.log_target(handle)).finished()
+        await self._output.finished(handle.id.name, handles.log_target(handle))
         return result
 
     async def stop(self, handle: TaskHandle, grace_seconds: float) -> None:
@@ -166,7 +175,7 @@ class DockerDriver:
 
     async def logs(self, handle: TaskHandle) -> LogPaths:
         target = handles.log_target(handle)
-        self._copy(handle.id, target)
+        await self._output.carry_on(handle.id.name, target)
         return target.paths
 
     async def list_tasks(self, provider_id: str) -> Sequence[FoundTask]:
@@ -184,12 +193,11 @@ class DockerDriver:
 
     async def close(self) -> None:
         await self._images.close()
+        await self._output.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close_threads)
 
     def _close_threads(self) -> None:
         self._events.close()
-        for copy in self._copies.values():
-            copy.close()
         self._client.close()
 
     async def _image(self, id: TaskId, reference: str) -> Mapping[str, Any]:
@@ -219,6 +227,7 @@ class DockerDriver:
                 status = await self.inspect(handle)
                 if status.exit is not None:
                     return status.exit
+                await self._output.carry_on(handle.id.name, handles.log_target(handle))
                 await wakeup.heard(_LOOK_SECONDS)
 
     async def _kill(self, handle: TaskHandle, signal: str) -> None:
@@ -233,25 +242,17 @@ class DockerDriver:
         except (Conflict, TaskNotFound):
             pass  # It has ended already.
 
-    def _copy(self, id: TaskId, target: LogTarget) -> LogCopy:
-        """The copy of this container's output, begun if it is not under way in this process."""
-        if target.container not in self._copies:
-            folder = files.task_folder(self._settings.state_dir, id.name)
-            self._copies[target.container] = LogCopy(self._client, target, folder)
-        return self._copies[target.container]
-
     async def _drain(self, id: TaskId, container: Mapping[str, Any]) -> None:
-        """End it, and save what it wrote, before the daemon's log goes with the container (ENV-57)."""
+        """End it, and save what it wrote, before the pipes go with its folder (ENV-57)."""
         if state.was_never_launched(container):
             return
         target = handles.target_of_container(container, self._settings.job_user)
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await self._kill_at_once(handles.make(id, target))
-                await self._copy(id, target).finished()
+                await self._output.finished(id.name, target)
         except TimeoutError:
-            logger.warning("removing %s before all of its output was copied", id.name)
-        self._copies.pop(target.container).close()
+            logger.warning("removing %s before all of its output was written", id.name)
 
     async def _remove(self, container: str) -> None:
         while True:

@@ -1,4 +1,11 @@
-"""What this driver keeps on disk for a task: one folder, with the content of `/etc/ucloud` and, during a start, pins.
+"""What this driver keeps on disk for a task: one folder, with the content of `/etc/ucloud`, the pipes of its output
+and, during a start, pins.
+
+    <state_dir>/<name>/
+        etc/         `/etc/ucloud`
+        output/      what the container finds at `opener.TARGET`: pipes, busybox, a script
+        end.fifo, missing, lock, drained
+                     of the process that carries the output, see `runtimes.native.beside`
 
 Called by `launch` and `driver`. `etc` is mounted whole, so that a file that is replaced later is seen in the container.
 """
@@ -13,10 +20,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from runtimes.docker import opener
 from runtimes.errors import InvalidTask, RuntimeUnavailable
 from runtimes.mounts import pins
+from runtimes.output import fifos
 
 _GONE = ".gone-"
+_REMOVAL_ATTEMPTS = 3
 
 
 def task_folder(state_dir: Path, name: str) -> Path:
@@ -26,6 +36,10 @@ def task_folder(state_dir: Path, name: str) -> Path:
 
 def etc_folder(state_dir: Path, name: str) -> Path:
     return task_folder(state_dir, name) / "etc"
+
+
+def output_folder(state_dir: Path, name: str) -> Path:
+    return task_folder(state_dir, name) / fifos.INNER
 
 
 @contextmanager
@@ -79,6 +93,30 @@ def make_folders(state_dir: Path, name: str) -> bool:
     return made
 
 
+def make_output(state_dir: Path, name: str, busybox: Path, script: str) -> None:
+    """The pipes, and with what the container opens them; nothing happens if they are there. `busybox` is on the same
+    file system. Raises `OSError`.
+
+    Seen whole or not at all: a container and a pump must meet in the same pipes. Anybody inside may open them by name,
+    which is why the folders above are ours alone.
+    """
+    output = output_folder(state_dir, name)
+    if output.exists():
+        return
+    draft = output.with_name(f".output-{uuid.uuid4().hex}")
+    draft.mkdir(mode=0o755)
+    fifos.make(str(draft), mode=0o666)
+    os.link(busybox, draft / opener.PROGRAM)
+    (draft / opener.SCRIPT).write_text(script, errors="surrogateescape")
+    for what, mode in ((draft / opener.SCRIPT, 0o444), (draft, 0o755)):  # whatever our umask is
+        what.chmod(mode)
+    with suppress(FileExistsError):  # of a maker that died
+        fifos.make_end(str(output.parent))
+    with suppress(FileExistsError):
+        fifos.make_missing(str(output.parent))
+    draft.rename(output)
+
+
 def write(state_dir: Path, name: str, files: Mapping[str, bytes]) -> None:
     """Write the files, each whole or not at all. Raises `errors.InvalidTask` for a name that leads elsewhere."""
     for relative, content in files.items():
@@ -102,6 +140,8 @@ def remove(state_dir: Path, name: str) -> None:
     Renamed first, so that a starter that is still at it cannot mount a user's drive below a folder that is being
     emptied. What a process that died in between left renamed goes with the next one.
     """
+    with suppress(OSError):  # nobody to be told, or nothing to remove
+        fifos.tell_end(str(task_folder(state_dir, name)))
     with suppress(FileNotFoundError):
         os.rename(task_folder(state_dir, name), state_dir / f"{_GONE}{uuid.uuid4().hex}")
     for gone in state_dir.glob(f"{_GONE}*"):
@@ -110,7 +150,15 @@ def remove(state_dir: Path, name: str) -> None:
                 pins.release(gone)
         except OSError as error:
             raise RuntimeUnavailable("What a task saw of its drive cannot be unmounted on this machine.") from error
-        shutil.rmtree(gone, ignore_errors=True)
+        _remove_tree(gone)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Whoever carried the output may write his last word into it at this moment."""
+    for _ in range(_REMOVAL_ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
 
 
 def _open(folder: Path) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from runtimes.docker import spec as container_spec
 from runtimes.docker import state
-from runtimes.docker.logs import LogTarget
+from runtimes.docker.output import LogTarget
 from runtimes.types import FoundTask, LogPaths, TaskHandle, TaskId
 
 DRIVER = "docker"

@@ -40,6 +40,12 @@ def variables_of(image: Mapping[str, Any]) -> dict[str, str]:
     return {"PATH": SEARCH_PATH} | {name: value for name, _, value in named}
 
 
+def command_of(image: Mapping[str, Any]) -> tuple[str, ...]:
+    """What runs if nobody says anything else."""
+    config = image.get("Config") or {}
+    return (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
+
+
 def _wants(spec: TaskSpec, name: str) -> bool:
     return VariableRef(name) in spec.argv or name in spec.references.values()
 

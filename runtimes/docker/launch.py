@@ -19,10 +19,11 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
-from runtimes.docker import attachment, files, identity, inherited, pull_errors, state, strays
+from runtimes.docker import attachment, files, identity, inherited, opener, pull_errors, state, strays
 from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.host import HostFacts
@@ -45,20 +46,35 @@ _MISSING_SOURCE = "bind source path does not exist: "
 _ADDRESS_TAKEN = "Address already in use"
 _NO_SUCH_NETWORK = re.compile("network .* not found")
 _NAME_SECONDS = 5.0
+_CARRIED_SECONDS = 60.0
 _NAME_RETRY_SECONDS = 0.02
 """Docker takes a name a moment before its container can be found, and frees it a moment after."""
 
 
-def launch(client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec) -> str:
-    """Returns the id of the running, or already ended, container. Errors as in the contract's `start`."""
-    return _Launch(client, settings, host, spec).run()
+def launch(
+    client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec, carry: Callable[[], Future[None]]
+) -> str:
+    """Returns the id of the running, or already ended, container. Errors as in the contract's `start`.
+
+    `carry` begins to have the output carried, and says when that is so.
+    """
+    return _Launch(client, settings, host, spec, carry).run()
 
 
 class _Launch:
     """One call of `launch`."""
 
-    def __init__(self, client: DockerClient, settings: DockerSettings, host: HostFacts, spec: TaskSpec) -> None:
+    def __init__(
+        self,
+        client: DockerClient,
+        settings: DockerSettings,
+        host: HostFacts,
+        spec: TaskSpec,
+        carry: Callable[[], Future[None]],
+    ) -> None:
         self._client, self._settings, self._host, self._spec = client, settings, host, spec
+        self._carry = carry
+        self._script = ""
         self._name, self._state_dir = spec.id.name, settings.state_dir
         self._folder = files.task_folder(settings.state_dir, spec.id.name)
         self._path = inherited.SEARCH_PATH
@@ -67,7 +83,8 @@ class _Launch:
         image = self._image()
         around = self._surroundings(image)
         spec = inherited.resolved(self._client, self._settings, self._spec, image, around.user)
-        self._path = {**inherited.variables_of(image), **spec.environment}["PATH"]
+        variables = {**inherited.variables_of(image), **container_spec.environment(spec)}
+        self._path, self._script = variables["PATH"], opener.script(variables)
         config = container_spec.container_config(spec, around)
         config = attachment.attached(config, self._spec, self._settings)
         try:
@@ -96,6 +113,8 @@ class _Launch:
             user=identity.runs_as(self._client, self._settings, self._host, self._spec, image),
             binds=self._binds(),
             etc_folder=files.etc_folder(self._state_dir, self._name),
+            output_folder=files.output_folder(self._state_dir, self._name),
+            image_command=inherited.command_of(image),
             scratch_bytes=self._settings.scratch_bytes,
         )
 
@@ -127,16 +146,26 @@ class _Launch:
     def _create_and_start(self, config: dict[str, Any]) -> str:
         """Raises `Conflict` when the name is taken."""
         attachment.write(self._spec, self._settings)
+        carried = self._carried()
         with self._mounts_held():
-            return self._start(self._client.create(self._name, config))
+            return self._start(self._client.create(self._name, config), carried)
+
+    def _carried(self) -> Future[None]:
+        """Whoever carries the output is made while the daemon makes the container."""
+        busybox = opener.find_busybox()
+        if busybox is None:
+            raise StartFailed(opener.MISSING)
+        files.make_output(self._state_dir, self._name, opener.provide(self._state_dir, busybox), self._script)
+        return self._carry()
 
     def _attach(self, container: dict[str, Any]) -> str:
         if state.incarnation(container) != self._spec.id.incarnation:
             raise NameTaken(f"Another task called {self._name} is still on this machine.")
         if state.was_never_launched(container):
             attachment.write(self._spec, self._settings)
+            carried = self._carried()
             with self._mounts_held():
-                return self._start(container["Id"])
+                return self._start(container["Id"], carried)
         self._close_names(container["Id"])
         return str(container["Id"])
 
@@ -152,9 +181,10 @@ class _Launch:
             with contextlib.suppress(FileNotFoundError):  # the task was destroyed meanwhile, its folder with it
                 pins.release(self._folder)
 
-    def _start(self, container: str) -> str:
+    def _start(self, container: str, carried: Future[None]) -> str:
         """A refused start takes everything away again. An unanswered one does not: the task may run (D4)."""
         try:
+            carried.result(_CARRIED_SECONDS)
             inherited.require_program(self._client, container, self._spec, self._path)
             files.write(self._state_dir, self._name, self._spec.files)
             self._start_once_free(container)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes import gpus
-from runtimes.docker import seccomp
+from runtimes.docker import opener, seccomp
 from runtimes.docker.host import HostFacts
 from runtimes.docker.users import ROOT, RunsAs
 from runtimes.errors import InvalidTask
@@ -36,9 +36,8 @@ _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 # less what gives rights to a file that others may start: capabilities of files, keeping a set-user-id mode.
 _DROPPED_FROM_ROOT = ("AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP", "FSETID")
 
-# The `local` driver keeps every byte; `json-file` turns invalid UTF-8 into U+FFFD. Never rotated: a rotation would
-# take away output that is not copied yet (docs/decisions/0001-container-logs.md).
-_LOG_CONFIG = {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}}
+_LOG_CONFIG = {"Type": "none", "Config": {}}
+"""The daemon never sees the output (docs/decisions/0012-output-through-named-pipes.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,10 @@ class Surroundings:
     """`/work`, then the task's own mounts, with sources as the daemon shall find them."""
     etc_folder: Path
     """Folder on this machine with the content of `spec.files`."""
+    output_folder: Path
+    """Folder on this machine with the pipes for the task's output (`opener`)."""
+    image_command: tuple[str, ...] = ()
+    """ENTRYPOINT and CMD of the image, for a task that leaves them as they are."""
     scratch_bytes: int | None = None
     """Limit of the container's own layer (ENV-40)."""
 
@@ -65,14 +68,14 @@ def container_config(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
     return {
         "Image": spec.image,
         "Hostname": spec.hostname,
-        "Env": [f"{name}={value}" for name, value in _environment(spec).items()],
+        "Env": [f"{name}={value}" for name, value in environment(spec).items()],
         "Labels": labels(spec),
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGTERM",
         "Tty": False,
         "OpenStdin": False,
         "User": f"{around.user.uid}:{around.user.gid}",
-        **_command(spec),
+        **_command(spec, around),
         **_working_directory(spec),
         "HostConfig": host_config(spec, around),
     }
@@ -107,17 +110,16 @@ def log_paths(container_labels: Mapping[str, str]) -> LogPaths:
     return LogPaths(Path(container_labels[STDOUT]), Path(container_labels[STDERR]))
 
 
-def _environment(spec: TaskSpec) -> dict[str, str]:
-    """What decides about GPUs is ours to say, whatever the application says."""
+def environment(spec: TaskSpec) -> dict[str, str]:
+    """Of the container, beside its image's. What decides about GPUs is ours to say, whatever the application says."""
     return {**spec.environment, **gpus.variables_of_container(spec)}
 
 
-def _command(spec: TaskSpec) -> dict[str, Any]:
-    """Replaces both ENTRYPOINT and CMD (INV-23); an empty vector leaves the image's own (INV-27)."""
-    if not spec.argv:
-        return {}
-    program, *arguments = spec.words
-    return {"Entrypoint": [program], "Cmd": arguments}
+def _command(spec: TaskSpec, around: Surroundings) -> dict[str, Any]:
+    """Replaces both ENTRYPOINT and CMD (INV-23); an empty vector means the image's own (INV-27). Without those either,
+    the daemon is left to say so."""
+    program = spec.words if spec.argv else around.image_command
+    return opener.command(program) if program else {}
 
 
 def _working_directory(spec: TaskSpec) -> dict[str, Any]:
@@ -169,9 +171,14 @@ def _limits(limits: Limits, host: HostFacts) -> dict[str, Any]:
 
 
 def mounts(around: Surroundings) -> list[dict[str, Any]]:
-    """`/work`, `/etc/ucloud` (also when empty: files may be added while the task runs), then the task's own."""
+    """`/work`, `/etc/ucloud` (also when empty: files may be added while the task runs), the pipes of the output, then
+    the task's own."""
     work, *others = around.binds
-    return [_bind(mount) for mount in (work, Mount(str(around.etc_folder), ETC, read_only=True), *others)]
+    ours = [
+        Mount(str(around.etc_folder), ETC, read_only=True),
+        Mount(str(around.output_folder), opener.TARGET, read_only=True),
+    ]
+    return [_bind(mount) for mount in (work, *ours, *others)]
 
 
 def _bind(mount: Mount) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from runtimes.native.beside import DRAINED, stand_beside
 from runtimes.native.order import Order
 from runtimes.native.small import exists, read_json
 from runtimes.native.successor import succeed
-from runtimes.output.fifos import STREAMS
+from runtimes.output.fifos import INNER
 
 RETRY_MILLISECONDS = 500
 """When no successor could be made, or it failed by itself."""
@@ -39,7 +39,7 @@ class Ward:
     def is_done(self) -> bool:
         state = self.order.state
         if self.order.end is not None:
-            return exists(state, DRAINED) or not exists(state, STREAMS[0])
+            return exists(state, DRAINED) or not exists(state, INNER)
         return exists(state, "exit.json") or not exists(state, "task.json")
 
     def was_started(self) -> bool:

@@ -33,11 +33,19 @@ class Order:
         """Open the pipes. Raises `OSError` for a state folder without them."""
         self.job_folder = self._files[JOB_FOLDER] if do == "run" else None
         self.copies = dict(zip(copies, self._files[JOB_FOLDER + (do == "run") :], strict=True))
-        self.readers = fifos.open_readers(self.state)
+        self.readers = self._open_inner() if do == "beside" else fifos.open_readers(self.state)
         self._all.update(self.readers)
         if do == "beside":
             self.end = fifos.open_end(self.state)
             self._all.add(self.end)
+
+    def _open_inner(self) -> list[int]:
+        """The pipes of a container are in a folder that it sees, and nothing else is."""
+        inner = os.open(fifos.INNER, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self.state)
+        try:
+            return fifos.open_readers(inner)
+        finally:
+            os.close(inner)
 
     def keep_only(self, *others: int) -> None:
         """In a process forked for this task: nothing open that others wait to see closed."""

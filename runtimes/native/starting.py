@@ -14,13 +14,10 @@ import errno
 import os
 import pwd
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from runtimes import logfiles
 from runtimes.errors import InvalidTask, RuntimeUnavailable, StartFailed
 from runtimes.mounts import beneath
 from runtimes.native import cgroup, plan
@@ -28,7 +25,8 @@ from runtimes.native.launcher_client import LauncherClient, LauncherDied
 from runtimes.native.limits import HardLimits
 from runtimes.native.task_folder import TaskFolder
 from runtimes.native.threads import Threads
-from runtimes.types import TaskSpec
+from runtimes.output.logs import Opened, open_again, open_folder, open_logs
+from runtimes.types import LogPaths, TaskSpec
 
 ATTEMPTS = 5
 """How often a launcher may die under one start."""
@@ -37,14 +35,6 @@ SETTLED_WITHIN_SECONDS = 30.0
 """How long another starter's launch may be under way."""
 OURS_TO_SOLVE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM})
 """Trouble of the machine; other refusals to open a file are the specification's fault."""
-
-
-@dataclass(slots=True)
-class Opened:
-    """What the launcher is handed: state folder, both logs, job folder, and the copies of the streams in `copies`."""
-
-    files: list[int] = field(default_factory=list)
-    copies: list[int] = field(default_factory=list)
 
 
 class Starter:
@@ -72,7 +62,7 @@ class Starter:
         # Before the folder is made, so that what is wrong with the specification leaves nothing.
         opened = _open_files(spec, files)
         self._make_folder(spec, folder)
-        opened.files.insert(0, _open_folder(folder.folder, files))
+        opened.files.insert(0, open_folder(folder.folder, files))
         return opened
 
     def _make_folder(self, spec: TaskSpec, folder: TaskFolder) -> None:
@@ -161,9 +151,8 @@ def _open_files(spec: TaskSpec, files: ExitStack) -> Opened:
     """Opened here and handed over, so that neither a renamed folder nor a planted link leads the process elsewhere."""
     try:
         job_folder = files.enter_context(beneath.held(spec.job_root, spec.job_folder))
-        logs = [(log, log.parent == spec.job_folder) for log in (spec.logs.stdout, spec.logs.stderr)]
-        opened = _open_logs(logs, job_folder, spec.user, files)
-        opened.files.insert(2, _open_folder(job_folder, files))
+        opened = open_logs(spec.logs, spec.job_folder, job_folder, spec.user, files)
+        opened.files.insert(2, open_folder(job_folder, files))
     except beneath.LeavesRoot as leaving:
         raise InvalidTask("the job folder is a link that leaves its drive") from leaving
     except OSError as error:
@@ -173,47 +162,16 @@ def _open_files(spec: TaskSpec, files: ExitStack) -> Opened:
     return opened
 
 
-def _open_logs(
-    logs: Sequence[tuple[Path, bool]], job_folder: Path, owner: tuple[int, int] | None, files: ExitStack
-) -> Opened:
-    """Of each log whether it is in the job folder anyway."""
-    opened = Opened([_closed_with(files, logfiles.open_append(log, owner)) for log, _ in logs])
-    for stream, (log, is_shown) in enumerate(logs):
-        copy = None if is_shown else logfiles.show(log, job_folder, owner)
-        if copy is not None:
-            opened.files.append(_closed_with(files, copy))
-            opened.copies.append(stream)
-    return opened
-
-
 def _reopen(folder: TaskFolder, files: ExitStack) -> Opened:
     """Raises `OSError`."""
     if (task := folder.task()) is None:
         raise FileNotFoundError(folder.folder)
-    opened = _open_again(task, files)
-    opened.files.insert(0, _open_folder(folder.folder, files))
-    return opened
-
-
-def _open_again(task: Mapping[str, Any], files: ExitStack) -> Opened:
-    """The logs of a task that runs. Its job folder may be gone by now: then there is nothing to show them in."""
+    logs = LogPaths(Path(task["stdout"]), Path(task["stderr"]))
+    root = None if task["job_root"] is None else Path(task["job_root"])
     owner = None if task["user"] is None else (task["user"][0], task["user"][1])
-    logs, folder = [Path(task[name]) for name in ("stdout", "stderr")], Path(task["job_folder"])
-    try:
-        root = task["job_root"] and Path(task["job_root"])
-        job_folder = files.enter_context(beneath.held(root, folder))
-    except OSError:
-        return _open_logs([(log, True) for log in logs], folder, owner, files)
-    return _open_logs([(log, log.parent == folder) for log in logs], job_folder, owner, files)
-
-
-def _open_folder(path: Path, files: ExitStack) -> int:
-    return _closed_with(files, os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
-
-
-def _closed_with(files: ExitStack, file: int) -> int:
-    files.callback(os.close, file)
-    return file
+    opened = open_again(logs, root, Path(task["job_folder"]), owner, files)
+    opened.files.insert(0, open_folder(folder.folder, files))
+    return opened
 
 
 def _groups(spec: TaskSpec) -> list[int]:

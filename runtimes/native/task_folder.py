@@ -185,6 +185,7 @@ def _fill(folder: Path, task: Mapping[str, Any], files: Mapping[str, bytes]) -> 
     _write_private(folder / "task.json", json.dumps(task).encode())
     _write_private(folder / "exit.json.new", b" " * EXIT_BYTES)
     fifos.make(str(folder), task["user"])
+    fifos.make_missing(str(folder))
     if files:
         _write_files(folder / "etc", files, task["user"])
 

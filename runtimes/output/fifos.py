@@ -15,6 +15,8 @@ import termios
 from contextlib import suppress
 
 STREAMS = ("stdout.fifo", "stderr.fifo")
+INNER = "output"
+"""Folder of the pipes in the folder of a container."""
 END = "end.fifo"
 """Beside a container: who writes to it says that no output follows. See `tell_end`."""
 MISSING = "missing"
@@ -25,16 +27,18 @@ MODEST_PIPE_BYTES = 256 * 1024
 
 
 def make(folder: str, owner: tuple[int, int] | None = None, mode: int = 0o600) -> None:
-    """In a folder that only we can change. `owner` may open them by name, as programs do that write to `/dev/stdout`.
-
-    Raises `OSError`.
-    """
+    """The pipes, in a folder that only we can change. `owner` may open them by name, as programs do that write to
+    `/dev/stdout`. Raises `OSError`."""
     for name in STREAMS:
         path = f"{folder}/{name}"
         os.mkfifo(path, 0o600)
         if owner is not None:
             os.chown(path, *owner)
         os.chmod(path, mode)
+
+
+def make_missing(folder: str) -> None:
+    """Beside them, before a pump comes. Raises `OSError`."""
     with open(os.open(f"{folder}/{MISSING}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(bytes(8 * len(STREAMS)))
 
@@ -59,22 +63,39 @@ def open_writers(folder: int) -> list[int]:
     return [os.open(name, os.O_RDWR | os.O_CLOEXEC, dir_fd=folder) for name in STREAMS]
 
 
+def make_end(folder: str) -> None:
+    os.mkfifo(f"{folder}/{END}", 0o600)
+
+
 def open_end(folder: int) -> int:
     return os.open(END, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
 
 
 def tell_end(folder: str) -> bool:
-    """Whether there was somebody to tell. It can be told again. Raises `OSError` if the folder is gone."""
-    try:
-        end = os.open(f"{folder}/{END}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ENXIO:
-            return False
-        raise
+    """Whether there was somebody to tell. It can be told again. Raises `FileNotFoundError` if the folder is gone."""
+    if (end := _open_watched(folder)) is None:
+        return False
     with suppress(BlockingIOError):
         os.write(end, b".")
     os.close(end)
     return True
+
+
+def is_watched(folder: str) -> bool:
+    """Whether somebody is there who could be told, and so has the pipes open. Raises `FileNotFoundError`."""
+    if (end := _open_watched(folder)) is None:
+        return False
+    os.close(end)
+    return True
+
+
+def _open_watched(folder: str) -> int | None:
+    try:
+        return os.open(f"{folder}/{END}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            return None
+        raise
 
 
 def waiting_bytes(reader: int) -> int:

@@ -53,7 +53,8 @@ class DockerKit(DriverKit):
 
     async def leftovers(self) -> list[str]:
         state = self.settings.docker.state_dir
-        return self._containers() + ([str(path) for path in state.iterdir()] if state.exists() else [])
+        folders = [str(path) for path in state.iterdir() if path.is_dir()] if state.exists() else []
+        return self._containers() + folders
 
     async def cleanup(self) -> None:
         with contextlib.closing(self.api):

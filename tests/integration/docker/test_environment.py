@@ -140,7 +140,7 @@ async def test_a_program_that_cannot_be_executed_is_an_end_with_a_reason(
     task = make_task("", argv=(program,))
     result: ExitResult = await run(task)
     assert (result.code, result.signal) == (code, None)
-    assert f"exec {program} failed" in task.logs.stderr.read_text()
+    assert f"can't execute '{program}'" in task.logs.stderr.read_text()
 
 
 async def test_an_image_that_nobody_has_is_told_and_leaves_nothing(driver: DockerDriver, make_task: MakeTask) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from runtimes.docker.driver import DockerDriver
 from runtimes.settings import DockerSettings
-from runtimes.types import LogPaths
-from tests.integration.docker.conftest import MEGABYTE, MakeTask, Run
+from runtimes.types import LogPaths, TaskSpec
+from tests.integration.docker.conftest import MEGABYTE, USER, MakeTask, Run
 from tests.support import small_disk
-from tests.support.wait import async_wait_until
+from tests.support.wait import async_wait_until, wait_until
 
 
 async def test_bytes_that_are_no_text_arrive_unchanged(run: Run, make_task: MakeTask) -> None:
@@ -26,15 +29,6 @@ async def test_bytes_that_are_no_text_arrive_unchanged(run: Run, make_task: Make
     assert task.logs.stderr.read_bytes() == b"\xffx"
 
 
-@pytest.mark.parametrize("length", [16383, 16384, 16385, 32768, 100_000])
-async def test_long_lines_keep_their_newlines(run: Run, make_task: MakeTask, length: int) -> None:
-    """LOG-15. Docker 20.10 forgets the newline of a line that it had to cut."""
-    line = f"head -c {length} /dev/zero | tr '\\0' x; echo"
-    task = make_task(f"{line}; echo short; {line}; printf end")
-    await run(task)
-    assert task.logs.stdout.read_bytes() == b"x" * length + b"\nshort\n" + b"x" * length + b"\nend"
-
-
 async def test_the_log_is_seen_in_the_job_folder_as_the_users_own(run: Run, make_task: MakeTask) -> None:
     task = make_task("echo hello")
     await run(task)
@@ -43,21 +37,66 @@ async def test_the_log_is_seen_in_the_job_folder_as_the_users_own(run: Run, make
     assert (shown.stat().st_uid, shown.stat().st_gid) == task.user
 
 
-async def test_copies_cut_off_again_and_again_make_one_whole_log(
+async def test_who_carries_the_output_may_be_killed_again_and_again(
     driver: DockerDriver, settings: DockerSettings, make_task: MakeTask
 ) -> None:
-    """D9: each driver is closed in the middle of its copy, as a process that ends."""
-    task = make_task("i=0; while [ $i -lt 40000 ]; do echo line $i; i=$((i+1)); done")
-    first = DockerDriver(settings)
-    handle = await first.start(task)
-    await first.close()
-    for size in range(1000, 400_000, 40_000):
-        other = DockerDriver(settings)
-        await other.recover(task.id)
+    """D9: not a byte is lost or doubled. More than a pipe holds."""
+    task = make_task("head -c 3000000 /dev/urandom > random; for i in 1 2 3 4 5 6 7 8; do cat random; done")
+    handle = await driver.start(task)
+    for size in range(1, 20_000_000, 3_000_000):
         await _has_size(task.logs.stdout, size)
-        await other.close()
+        await asyncio.to_thread(_kill_pump, settings, task)
     await driver.wait(handle)
-    assert task.logs.stdout.read_text() == "".join(f"line {i}\n" for i in range(40_000))
+    assert task.logs.stdout.read_bytes() == (task.job_folder / "random").read_bytes() * 8
+    await driver.destroy(task.id)
+
+
+async def test_without_anybody_who_watches_over_it_the_next_who_looks_has_it_carried_on(
+    settings: DockerSettings, driver: DockerDriver, make_task: MakeTask
+) -> None:
+    """D1: the driver that started it is gone, and then the launcher and the pump are killed."""
+    task = make_task("echo before; until [ -e go ]; do sleep 0.02; done; head -c 500000 /dev/zero; echo after; exit 3")
+    first = DockerDriver(settings)
+    await first.start(task)
+    await _has_size(task.logs.stdout, 1)
+    await first.close()
+    await asyncio.to_thread(_kill_pump, settings, task, with_launcher=True)
+    handle = await driver.recover(task.id)
+    (task.job_folder / "go").touch()
+    assert (await driver.wait(handle)).code == 3
+    assert task.logs.stdout.read_bytes() == b"before\n" + bytes(500_000) + b"after\n"
+    await driver.destroy(task.id)
+
+
+def _kill_pump(settings: DockerSettings, task: TaskSpec, *, with_launcher: bool = False) -> None:
+    """Returns when it is gone."""
+    place = str(settings.state_dir / task.id.name)
+    for pump in wait_until(lambda: [found for found in psutil.process_iter() if _carries(found, place)], "a pump"):
+        victims = [*([pump.parent()] if with_launcher else []), pump]
+        for victim in victims:
+            victim.kill()
+        psutil.wait_procs(victims, timeout=30)
+
+
+def _carries(process: psutil.Process, place: str) -> bool:
+    with contextlib.suppress(psutil.Error, OSError):
+        if process.name() == "ucloud-waiter":
+            return any(os.readlink(file).startswith(place) for file in Path(f"/proc/{process.pid}/fd").iterdir())
+    return False
+
+
+async def test_a_program_may_open_its_output_by_name(run: Run, make_task: MakeTask) -> None:
+    """As nginx does, which is told to log to /dev/stdout; not as root."""
+    task = make_task("id -u; echo one > /dev/stdout; echo two >> /proc/self/fd/1; echo three > /dev/stderr")
+    await run(task)
+    assert task.logs.stdout.read_text() == f"{USER[0]}\none\ntwo\n"
+    assert task.logs.stderr.read_text() == "three\n"
+
+
+async def test_a_task_sees_its_own_pipes_only_and_cannot_take_them_away(run: Run, make_task: MakeTask) -> None:
+    task = make_task("cd /.ucloud-ray; ls; rm stdout.fifo || touch file || echo refused", run_as_root=True)
+    await run(task)
+    assert task.logs.stdout.read_text().split() == ["busybox", "start", "stderr.fifo", "stdout.fifo", "refused"]
 
 
 async def test_a_log_that_the_user_deletes_or_truncates_does_not_stop_logging(

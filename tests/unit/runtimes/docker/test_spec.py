@@ -34,6 +34,7 @@ AROUND = Surroundings(
     user=RunsAs(1000, 1000, (20, 11042)),
     binds=(Mount("/state/j-1-job-0/pins/0", "/work"), Mount("/home/user/data", "/work/data", read_only=True)),
     etc_folder=ETC,
+    output_folder=Path("/state/j-1-job-0/output"),
 )
 
 
@@ -71,7 +72,7 @@ def test_a_task_becomes_this_container() -> None:
         "StopSignal": "SIGTERM",
         "Tty": False,
         "OpenStdin": False,
-        "Entrypoint": ["acme-batch"],
+        "Entrypoint": ["/.ucloud-ray/busybox", "sh", "/.ucloud-ray/start", "acme-batch"],
         "Cmd": ["--debug", "a b"],
         "User": "1000:1000",
         "WorkingDir": "/work",
@@ -79,11 +80,12 @@ def test_a_task_becomes_this_container() -> None:
             "Init": True,
             "AutoRemove": False,
             "RestartPolicy": {"Name": "no"},
-            "LogConfig": {"Type": "local", "Config": {"max-size": "1024p", "max-file": "2", "compress": "false"}},
+            "LogConfig": {"Type": "none", "Config": {}},
             "NetworkMode": "none",
             "Mounts": [
                 bind("/state/j-1-job-0/pins/0", "/work", False),
                 bind("/state/j-1-job-0/etc", "/etc/ucloud", True),
+                bind("/state/j-1-job-0/output", "/.ucloud-ray", True),
                 bind("/home/user/data", "/work/data", True),
             ],
             "GroupAdd": ["20", "11042"],
@@ -109,7 +111,9 @@ def test_limits_beyond_the_machine_are_cut_to_the_machine() -> None:
 
 
 def test_an_empty_command_leaves_the_image_its_own() -> None:
-    """INV-27."""
+    """INV-27. One that has none is for the daemon to refuse."""
+    own = config(dataclasses.replace(AROUND, image_command=("/entry", "serve")), argv=())
+    assert (own["Entrypoint"][-1], own["Cmd"]) == ("/entry", ["serve"])
     assert not {"Entrypoint", "Cmd"} & set(config(argv=()))
 
 
