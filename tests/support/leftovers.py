@@ -79,8 +79,8 @@ def workloads(data: Path) -> list[int]:
 
 
 def _uses(entry: Path, data: Path) -> bool:
-    """Works in the folder, sees something of it mounted, or holds a file of it. What is mounted below it itself, a small
-    disk say, everybody sees."""
+    """Works in the folder, sees something of it mounted, or holds a file of it. What is mounted below it itself, say a
+    small disk, everybody sees."""
     held = [os.readlink(link) for link in (entry / "fd").iterdir()]
     mounted = [line.split()[3] for line in (entry / "mountinfo").read_text().splitlines()]
     return any(str(data) in place for place in (os.readlink(entry / "cwd"), *mounted, *held))
