@@ -36,6 +36,7 @@ from ucloud_ray.control.fabric import METADATA, Ground
 from ucloud_ray.control.log_follow import RelayFollower
 from ucloud_ray.control.log_parts import RelayParts
 from ucloud_ray.control.offers import Offers
+from ucloud_ray.control.overload import Limits
 from ucloud_ray.control.performer import Patience
 from ucloud_ray.control.reconciliation import Reconciliation
 from ucloud_ray.control.requests import Requests
@@ -178,6 +179,7 @@ async def build_supervisor(settings: Settings, cluster: RayCluster) -> Built:
             funds=accounting,
             charge_interval=settings.policy.charge_interval_seconds,
             max_uncharged=settings.policy.max_uncharged_hours * 3600,
+            limits=Limits(settings.policy.max_live_jobs, settings.policy.max_waiting_updates),
             access_check=settings.policy.access_check_seconds,
             log_replay_bytes=settings.policy.log_replay_bytes,
             relay_key=relay_key,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.requests import Request
 
@@ -13,8 +13,11 @@ DISCARD_BYTES = 128 * 1024 * 1024
 while it still sends gets a broken connection instead of the answer that says why."""
 
 
-async def read_limited(request: Request, max_bytes: int) -> bytes | None:
-    """The whole body; None if it is larger, of which no more than the limit was ever held in memory."""
+async def read_limited(
+    request: Request, max_bytes: int, took: Callable[[int], None] = lambda _: None
+) -> bytes | None:
+    """The whole body; None if it is larger, of which no more than the limit was ever held in memory. `took`: hears of
+    the bytes that are held before they are; what it raises ends the reading."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         return None
@@ -24,6 +27,7 @@ async def read_limited(request: Request, max_bytes: int) -> bytes | None:
         if len(received) + len(piece) > max_bytes:
             await _discard(pieces)
             return None
+        took(len(piece))
         received += piece
     return bytes(received)
 

@@ -21,6 +21,10 @@ class ProviderSettings:
     """What a browser and the Core use; `http://<listen>` when None."""
     max_body_bytes: int = 16 * 1024 * 1024
     """Requests above this are answered 413 and not read further."""
+    max_requests: int = 512
+    """Calls that are answered at the same time; more are answered 503 and not read."""
+    max_follows: int = 2_000
+    """Streams of output that are open at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +243,10 @@ class PolicySettings:
     """No job is started any more when a charge has waited for the Core for longer than this (ACC-22)."""
     reconcile_minutes: float = 15.0
     """Between two comparisons of what UCloud/Core has of our jobs with what we have (REC-15)."""
+    max_live_jobs: int = 50_000
+    """Jobs that have not ended; a `create` beyond is answered 429."""
+    max_waiting_updates: int = 100_000
+    """Updates that UCloud/Core has not taken; while there are more, a `create` is answered 429."""
     watchdog_seconds: float = 60.0
     """A supervisor, front end or orchestrator that makes no progress for so long is started again (REC-6)."""
     log_max_bytes: int = 64 * 1024 * 1024

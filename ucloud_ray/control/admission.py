@@ -13,6 +13,7 @@ import structlog
 
 from ucloud_ray.control.addresses import needs_network
 from ucloud_ray.control.errors import BadRequest, NotReady
+from ucloud_ray.control.overload import Doorway
 from ucloud_ray.control.scheduler import could_ever_fit
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.control.supervisor import Supervisor
@@ -43,6 +44,7 @@ class Admission:
         self._parts = supervisor.parts
         self._locks: dict[JobId, Held] = {}
         self._admitting: set[asyncio.Task[list[JobUid]]] = set()
+        self._doorway = Doorway(self._parts.limits)
 
     def in_hands(self, id: JobId) -> bool:
         """Whether a create for this id is being answered right now (REC-14)."""
@@ -55,7 +57,7 @@ class Admission:
                 return
 
     async def admit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
-        """Our ids, in order. Raises `BadRequest`; then nothing of the request was taken.
+        """Our ids, in order. Raises `Refused`; then nothing of the request was taken.
 
         A caller that gives up does not stop it in the middle: a job that is on disk must also be run.
         """
@@ -72,6 +74,7 @@ class Admission:
     async def _admit(self, jobs: Sequence[NewJob]) -> list[JobUid]:
         _check_distinct(jobs)
         async with AsyncExitStack() as stack:
+            stack.enter_context(self._doorway.entering(len(jobs)))
             for job_id in sorted(job.id for job in jobs):
                 await stack.enter_async_context(self.hold(job_id))
             known = [await self._known(job) for job in jobs]
@@ -83,6 +86,9 @@ class Admission:
 
     async def _take(self, jobs: Sequence[NewJob]) -> list[JobUid]:
         """All or none. What is replaced is stopped afterwards: a request that is refused must not end anything."""
+        if not jobs:
+            return []
+        self._doorway.check(self._supervisor.engine.live_jobs, self._parts.updates.backlog()[0])
         for job in jobs:
             self._check(job)
         await self._supervisor.access.admit([job.spec for job in jobs])
@@ -90,8 +96,7 @@ class Admission:
             await self._supervisor.credits.require(job.id, job.spec)
         replaced = [live.uid for job in jobs if (live := self._supervisor.engine.newest(job.id)) is not None]
         accepted = [self._accept(job) for job in jobs]
-        if accepted:
-            await self._store(accepted)
+        await self._store(accepted)
         for uid in replaced:
             self._supervisor.forget(uid)
         return [job.uid for job, _, _ in accepted]

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 import structlog
@@ -56,6 +57,11 @@ class Live:
     inbox: deque[tuple[Event, asyncio.Future[Job] | None]] = field(default_factory=deque)
     """What happened and was not decided yet, with who waits for the decision."""
     busy: bool = False
+    deciding: int = 0
+    """How many of them, from the front, are being decided and written right now."""
+
+    def waiting(self) -> Iterator[tuple[Event, asyncio.Future[Job] | None]]:
+        return islice(self.inbox, self.deciding, None)
 
 
 class Engine:
@@ -90,6 +96,16 @@ class Engine:
 
     def jobs(self) -> list[Job]:
         return [live.job for live in self._live.values()]
+
+    @property
+    def live_jobs(self) -> int:
+        """How many there are."""
+        return len(self._live)
+
+    def backlog(self, uid: JobUid) -> int:
+        """Events of the job that wait for their decision, because the store is slow or away."""
+        live = self._live.get(uid)
+        return 0 if live is None else len(live.inbox) - live.deciding
 
     # ------------------------------------------------------------------------------------------------- writing
 
@@ -143,6 +159,8 @@ class Engine:
             if decided is not None:
                 decided.cancel()
             return
+        if decided is None and any(waiting == event for waiting, _ in live.waiting()):
+            return  # it has happened already and is not decided yet; while the store is away, such things gather
         live.inbox.append((event, decided))
         if not live.busy:
             live.busy = True
@@ -152,13 +170,15 @@ class Engine:
         try:
             while live.inbox:
                 batch = list(live.inbox)
+                live.deciding = len(batch)
                 await self._turn(live, [event for event, _ in batch])
+                live.deciding = 0
                 for _, decided in batch:
                     live.inbox.popleft()
                     if decided is not None and not decided.done():
                         decided.set_result(live.job)
         finally:
-            live.busy = False
+            live.busy, live.deciding = False, 0
             for _, decided in live.inbox:  # only if we were cancelled
                 if decided is not None:
                     decided.cancel()

@@ -11,6 +11,7 @@ from ucloud_ray.control.leftovers import Leftover
 from ucloud_ray.control.service import QueueEntry
 from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.control.waiting_line import Waiting
+from ucloud_ray.control.waiting_news import Reasons
 
 
 class Operation:
@@ -20,7 +21,8 @@ class Operation:
         self._supervisor = supervisor
 
     async def queue(self) -> list[QueueEntry]:
-        return [self._entry(entry) for entry in self._supervisor.scheduler.in_order()]
+        reasons: Reasons = {}
+        return [self._entry(entry, reasons) for entry in self._supervisor.scheduler.in_order()]
 
     async def watched(self) -> dict[str, int]:
         ranks = sum(rank.started and not rank.over for job in self._supervisor.engine.jobs() for rank in job.ranks)
@@ -36,7 +38,7 @@ class Operation:
         found = self._supervisor.leftovers
         return [_plain(leftover) for leftover in await (found.collect() if collect else found.found())]
 
-    def _entry(self, entry: Waiting) -> QueueEntry:
+    def _entry(self, entry: Waiting, reasons: Reasons) -> QueueEntry:
         scheduler, spec = self._supervisor.scheduler, entry.job.spec
         return QueueEntry(
             id=entry.job.id,
@@ -46,7 +48,7 @@ class Operation:
             product=spec.machine.product.id,
             replicas=spec.replicas,
             since=entry.since,
-            why=scheduler.why(entry.uid),
+            why=scheduler.why(entry.uid, reasons),
         )
 
 

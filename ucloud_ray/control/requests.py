@@ -12,11 +12,12 @@ from typing import Any
 from ucloud_ray.control import tickets
 from ucloud_ray.control.admission import Admission
 from ucloud_ray.control.clock import wall_clock
-from ucloud_ray.control.errors import BadRequest, NotFound, NotReady
+from ucloud_ray.control.errors import BadRequest, Busy, NotFound, NotReady
 from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
 from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.control.verification import Verification
 from ucloud_ray.control.views import WATCH_SECONDS, view_of
+from ucloud_ray.control.waiting_news import Reasons
 from ucloud_ray.domain import requests as rules
 from ucloud_ray.domain import texts
 from ucloud_ray.domain.events import (
@@ -54,24 +55,28 @@ class Requests:
         self._check_ready()
         for ref in refs:
             await self._admission.answered(ref.id)
+        self._require_room(refs)
         stopping = [self._live(ref) for ref in refs]
         stop = StopRequested(StopCause.CANCELLED)
         await asyncio.gather(*(self._supervisor.engine.settle(job.uid, stop) for job in stopping if job is not None))
 
     async def extend(self, items: Sequence[tuple[JobRef, int]]) -> None:
         self._check_ready()
+        self._require_room([ref for ref, _ in items])
         for ref, by in items:
             job = await self._job(ref)
             await self._order(job, self._refuse_extension(job, by), TimeExtended(by))
 
     async def suspend(self, refs: Sequence[JobRef]) -> None:
         self._check_ready()
+        self._require_room(refs)
         for ref in refs:
             job = await self._job(ref)
             await self._order(job, rules.refuse_suspension(job), SuspendRequested())
 
     async def unsuspend(self, refs: Sequence[JobRef]) -> None:
         self._check_ready()
+        self._require_room(refs)
         for ref in refs:
             job = await self._job(ref)
             await self._supervisor.credits.require(job.id, job.spec)  # SUS-7
@@ -115,7 +120,8 @@ class Requests:
     async def jobs(self) -> list[JobView]:
         self._check_ready()
         newest_first = sorted(self._supervisor.engine.jobs(), key=lambda job: job.created_at, reverse=True)
-        return [self._view(job) for job in newest_first]
+        reasons: Reasons = {}
+        return [self._view(job, reasons) for job in newest_first]
 
     async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
         job = await self._job(ref)
@@ -135,7 +141,7 @@ class Requests:
         scheduler = self._supervisor.scheduler
         return {
             "ready": self._supervisor.ready.is_set(),
-            "activeJobs": len(self._supervisor.engine.jobs()),
+            "activeJobs": self._supervisor.engine.live_jobs,
             "queues": scheduler.waiting(),
             "outbox": {"waiting": rows, "oldestAt": oldest},
             "charges": {"waiting": charges, "oldestAt": charged_from},
@@ -166,6 +172,13 @@ class Requests:
         if not self._supervisor.ready.is_set():
             raise NotReady("The provider is starting. Try again in a few seconds.")
 
+    def _require_room(self, refs: Sequence[JobRef]) -> None:
+        """For all orders of a request, before any of them is given. While the store is away they would gather, each
+        with somebody who has long given up. Raises `Busy`."""
+        live = [job.uid for ref in refs if (job := self._live(ref)) is not None]
+        if any(self._supervisor.engine.backlog(uid) >= self._parts.limits.inbox for uid in live):
+            raise Busy("The provider cannot write anything down at the moment. Try again in a few seconds.")
+
     def _live(self, ref: JobRef) -> Job | None:
         """The live job that is meant; one of another creation time is not it (O3)."""
         job = self._supervisor.engine.newest(ref.id)
@@ -195,10 +208,10 @@ class Requests:
         if not self._parts.updates.waits(job.uid):
             await self._supervisor.engine.settle(job.uid, Doubted(even_if_same=True))
 
-    def _view(self, job: Job) -> JobView:
+    def _view(self, job: Job, reasons: Reasons | None = None) -> JobView:
         told = not self._parts.updates.waits(job.uid)
         scheduler = self._supervisor.scheduler
-        place, why = scheduler.place_in_queue(job.uid), scheduler.why(job.uid)
+        place, why = scheduler.place_in_queue(job.uid), scheduler.why(job.uid, reasons)
         return view_of(job, self._supervisor.versions.number(job.uid), told, place, why)
 
     async def _something_new(self, view: JobView) -> None:

@@ -18,7 +18,7 @@ from ucloud_ray.control.keeping import Keeping
 from ucloud_ray.control.ledger import Devices, Ledger
 from ucloud_ray.control.ports import Clock, Cluster, ClusterUnavailable, Node, NoRoomNow, PlacementRequest
 from ucloud_ray.control.waiting_line import Shape, Waiting, WaitingLine
-from ucloud_ray.control.waiting_news import WaitingNews
+from ucloud_ray.control.waiting_news import Reasons, WaitingNews
 from ucloud_ray.domain.events import Event, NoRoom, Noted, PlacementGranted
 from ucloud_ray.domain.ids import JobUid
 from ucloud_ray.domain.job import Backend, Job, Machine
@@ -117,8 +117,8 @@ class Scheduler:
         entry = self._waiting.get(uid)
         return None if entry is None else self._line(entry.category).place(entry)
 
-    def why(self, uid: JobUid) -> str:
-        """Why it waits, in words; empty for a job that does not."""
+    def why(self, uid: JobUid, reasons: Reasons | None = None) -> str:
+        """Why it waits, in words; empty for a job that does not. `reasons`: shared by questions of one moment."""
         entry = self._waiting.get(uid)
         if entry is None:
             return ""
@@ -126,7 +126,7 @@ class Scheduler:
             return self._held
         if uid in self._pausing:
             return "Waiting to be started again after an attempt that failed"
-        return self.news.line(self._line(entry.category).place(entry), entry)
+        return self.news.line(self._line(entry.category).place(entry), entry, {} if reasons is None else reasons)
 
     def in_order(self) -> list[Waiting]:
         """Everybody who waits, each category in its order."""

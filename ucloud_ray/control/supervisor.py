@@ -28,6 +28,7 @@ from ucloud_ray.control.fabric import Ground
 from ucloud_ray.control.fabric_keeper import FabricKeeper
 from ucloud_ray.control.leftovers import Leftovers
 from ucloud_ray.control.offers import Offers
+from ucloud_ray.control.overload import Limits
 from ucloud_ray.control.performer import Patience, Performer
 from ucloud_ray.control.ports import (
     Access,
@@ -81,6 +82,7 @@ class Parts:
     """Seconds (ACC-2)."""
     max_uncharged: float = 24 * 3600.0
     """Seconds that a charge may wait before no job is started any more (ACC-22)."""
+    limits: Limits = field(default_factory=Limits)
 
 
 class Supervisor:

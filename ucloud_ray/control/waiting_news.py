@@ -17,6 +17,9 @@ from ucloud_ray.domain import waiting
 from ucloud_ray.domain.events import Event, Noted
 from ucloud_ray.domain.ids import JobUid
 
+Reasons = dict[tuple[str, Shape], waiting.Reason]
+"""Why jobs wait, by category and shape."""
+
 LOOK_SECONDS = 3.0
 """Between two looks at everybody who waits. Who is first seen at one look is told at the next."""
 
@@ -42,9 +45,9 @@ class WaitingNews:
         self._seen.discard(uid)
         self._said.pop(uid, None)
 
-    def line(self, place: int, entry: Waiting) -> str:
-        """Place and reason at this moment."""
-        return waiting.line(place, entry.category, self._reason(entry))
+    def line(self, place: int, entry: Waiting, reasons: Reasons) -> str:
+        """Place and reason at this moment. `reasons`: those that were found at this moment; this one is added."""
+        return waiting.line(place, entry.category, self._reason_once(entry, reasons))
 
     def tell(self, lines: Mapping[str, WaitingLine]) -> None:
         """Called after every round; looks only now and then."""
@@ -52,12 +55,10 @@ class WaitingNews:
         if now - self._looked < LOOK_SECONDS:
             return
         self._looked = now
+        reasons: Reasons = {}
         for line in lines.values():
-            reasons: dict[Shape, waiting.Reason] = {}
             for place, entry in enumerate(line.in_order(), 1):
-                if entry.shape not in reasons:
-                    reasons[entry.shape] = self._reason(entry)
-                self._consider(place, entry, reasons[entry.shape], now)
+                self._consider(place, entry, self._reason_once(entry, reasons), now)
 
     def _consider(self, place: int, entry: Waiting, why: waiting.Reason, now: float) -> None:
         said = self._said.get(entry.uid)
@@ -66,6 +67,13 @@ class WaitingNews:
         elif said is None or waiting.worth_telling(said, place, why.cause, now):
             self._said[entry.uid] = waiting.Said(place, why.cause, now, 1 if said is None else said.times + 1)
             self._post(entry.uid, Noted(waiting.line(place, entry.category, why)))
+
+    def _reason_once(self, entry: Waiting, reasons: Reasons) -> waiting.Reason:
+        """Jobs that are alike to the scheduler wait for the same; to find out what is not cheap."""
+        key = (entry.category, entry.shape)
+        if key not in reasons:
+            reasons[key] = self._reason(entry)
+        return reasons[key]
 
     def _reason(self, entry: Waiting) -> waiting.Reason:
         spec, ledger = entry.job.spec, self._ledger

@@ -14,8 +14,12 @@ from ucloud_ray.provider.follow import FollowSocket
 from ucloud_ray.provider.jobs import JobCalls
 from ucloud_ray.provider.output import OutputCalls
 from ucloud_ray.provider.products import ProductCalls
+from ucloud_ray.provider.room import CallRoom, StreamRoom
 from ucloud_ray.settings import Settings
 from ucloud_ray.wire.catalogue import ConfiguredCatalogue
+
+BODIES_AT_ONCE = 8
+"""Of the largest size; ordinary ones are a thousandth of it."""
 
 
 def create_app(
@@ -34,7 +38,8 @@ def create_app(
         exception_handlers={HTTPException: no_such_call},
     )
     catalogue = ConfiguredCatalogue(settings)
-    around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes)
+    calls_at_once = CallRoom(provider.max_requests, BODIES_AT_ONCE * provider.max_body_bytes)
+    around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes, calls_at_once)
     calls = [
         *JobCalls(service, catalogue).endpoints(),
         *ProductCalls(service).endpoints(),
@@ -43,7 +48,8 @@ def create_app(
     ]
     for call in calls:
         endpoint.add(app, call, around)
-    socket = FollowSocket(follower, provider.id, verifier, channels=settings.policy.follow_channels)
+    streams = StreamRoom(provider.max_follows)
+    socket = FollowSocket(follower, provider.id, verifier, streams, channels=settings.policy.follow_channels)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)
     openapi.install(app, calls)
     return app

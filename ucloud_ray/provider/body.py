@@ -45,9 +45,9 @@ _MESSAGES = {
 # ---------------------------------------------------------------------------------------------------- reading
 
 
-async def read(request: Request, max_bytes: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge`."""
-    body = await read_limited(request, max_bytes)
+async def read(request: Request, max_bytes: int, took: Callable[[int], None] = lambda _: None) -> bytes:
+    """The whole body. Raises `BodyTooLarge`, and what `took` raises when it hears of bytes that are to be held."""
+    body = await read_limited(request, max_bytes, took)
     if body is None:
         raise BodyTooLarge(
             f"The request is larger than the {max_bytes} bytes that this provider reads; send less at once"

@@ -6,6 +6,7 @@ FastAPI routes and documents; the body does not go through its parameter machine
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -20,9 +21,17 @@ from ucloud_ray.control.errors import Refused
 from ucloud_ray.provider import body
 from ucloud_ray.provider.auth import TokenVerifier, acting_user
 from ucloud_ray.provider.errors import JsonResponse, bug, failure, refused
+from ucloud_ray.provider.room import CallRoom
 from ucloud_ray.wire.common import CommonErrorMessage
 
 T = TypeVar("T")
+
+BODY_SECONDS = 60.0
+"""How long a body may take to arrive: a caller that is cut off must not keep its place for ever."""
+
+
+class BodyTooSlow(Exception):
+    """It was not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,7 @@ class Surroundings:
     provider_id: str
     verifier: TokenVerifier
     max_body_bytes: int
+    room: CallRoom
 
 
 def add(app: FastAPI, endpoint: Endpoint[Any], around: Surroundings) -> None:
@@ -95,10 +105,13 @@ def _route(endpoint: Endpoint[Any], around: Surroundings) -> Callable[[Request],
         try:
             if not endpoint.public:
                 around.verifier.verify(request.headers.get("authorization"))
-            call = await _read(request, adapter, around.max_body_bytes)
-            return JsonResponse(await endpoint.handle(call))
+            with around.room.taken() as taken:
+                call = await _read(request, adapter, around.max_body_bytes, taken.grow)
+                return JsonResponse(await endpoint.handle(call))
         except Refused as error:
             return refused(error)
+        except BodyTooSlow:
+            return failure(408, "The request did not arrive in time", None, {"Connection": "close"})
         except ClientDisconnect:
             return failure(400, "The caller left before its request was complete")
         except Exception as error:
@@ -107,16 +120,24 @@ def _route(endpoint: Endpoint[Any], around: Surroundings) -> Callable[[Request],
     return route
 
 
-async def _read(request: Request, adapter: TypeAdapter[Any] | None, max_bytes: int) -> Call[Any]:
+async def _read(
+    request: Request, adapter: TypeAdapter[Any] | None, max_bytes: int, took: Callable[[int], None]
+) -> Call[Any]:
     user = acting_user(request.headers.get("ucloud-username"))
     if adapter is None:
         return Call(None, None, request.query_params, user)
-    document = body.parse(await body.read(request, max_bytes))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await body.read(request, max_bytes, took)
+    except TimeoutError as slow:
+        raise BodyTooSlow from slow
+    document = body.parse(raw)
     return Call(body.validate(adapter, document), document, request.query_params, user)
 
 
 def _documented_responses(endpoint: Endpoint[Any]) -> dict[int | str, dict[str, Any]]:
-    statuses = endpoint.errors if endpoint.public else (*endpoint.errors, 401, 403)
+    # Every call may meet a busy front end.
+    statuses = (*endpoint.errors, 503) if endpoint.public else (*endpoint.errors, 401, 403, 503)
     responses: dict[int | str, dict[str, Any]] = {
         status: {"model": CommonErrorMessage, "description": _DESCRIPTIONS[status]} for status in statuses
     }
@@ -132,6 +153,7 @@ _DESCRIPTIONS = {
     403: "A valid token, but not UCloud/Core's",
     404: "Unknown job, or not offered by this provider",
     413: "The request is too large",
-    503: "The provider is not ready yet; nothing was done",
+    429: "The provider has as much as it takes on; nothing was done",
+    503: "The provider is not ready yet, or busy; repeating the call is safe",
     504: "Nobody knows whether it was done; look before you repeat it",
 }

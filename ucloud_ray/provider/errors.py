@@ -1,9 +1,10 @@
 """How a call fails: every failure is a JSON object with a text for users (provider-api 3).
 
-Refused (control.errors)         400, 402, 404, 503   what the engine refuses
+Refused (control.errors)         400 to 404, 429, 503 what the engine refuses; with `Retry-After` if that may help
 ├── Unauthenticated              401                  no token, or not a valid one
 ├── Forbidden                    403                  a valid token of someone else
-└── BodyTooLarge                 413                  not read to its end
+├── BodyTooLarge                 413                  not read to its end
+└── TooManyBytes                 503                  the same, and worth another attempt
 anything else                    500                  a bug: told by a reference that the log has too
 """
 
@@ -18,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ucloud_ray.control.errors import BadRequest, Refused
+from ucloud_ray.control.errors import BadRequest, Busy, Refused
 
 log = structlog.get_logger("ucloud_ray.provider")
 
@@ -40,6 +41,10 @@ class BodyTooLarge(Refused):
     status = 413
 
 
+class TooManyBytes(Busy):
+    """Of requests that are being read; not read to its end."""
+
+
 class InvalidBody(BadRequest):
     """Not JSON, or not what the call takes; the text says where."""
 
@@ -54,8 +59,9 @@ class JsonResponse(Response):
 
 
 def refused(error: Refused) -> JsonResponse:
-    # After an answer to a body that was not read the connection is of no use any more.
-    headers = {"Connection": "close"} if error.status == 413 else None
+    headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+    if isinstance(error, BodyTooLarge | TooManyBytes):
+        headers["Connection"] = "close"  # after an answer to a body that was not read it is of no use any more
     return failure(error.status, error.why, error.error_code, headers)
 
 

@@ -25,6 +25,7 @@ from ucloud_ray.provider import body
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.channels import Charts
 from ucloud_ray.provider.errors import Forbidden, InvalidBody, Unauthenticated, log_bug, refused
+from ucloud_ray.provider.room import StreamRoom
 from ucloud_ray.provider.streams import Stream, Wanted, Writer
 from ucloud_ray.wire.follow import PING, FollowCancel, FollowInit, FollowRequest, RequestFrame, begins
 
@@ -44,6 +45,7 @@ class FollowSocket:
         follower: LogFollower,
         provider_id: str,
         verifier: TokenVerifier,
+        room: StreamRoom,
         ping_seconds: float = PING_SECONDS,
         channels: bool = False,
     ) -> None:
@@ -52,6 +54,7 @@ class FollowSocket:
         self._follower = follower
         self._provider_id = provider_id
         self._verifier = verifier
+        self._room = room
         self._ping_seconds = ping_seconds
 
     async def serve(self, websocket: WebSocket) -> None:
@@ -64,8 +67,9 @@ class FollowSocket:
             await websocket.send_denial_response(refused(error))
             return
         await websocket.accept()
+        trusted = authorization is not None
         session = _Session(
-            websocket, self._follower, self._provider_id, self._verifier, authorization is not None, self._channels
+            websocket, self._follower, self._provider_id, self._verifier, self._room, trusted, self._channels
         )
         try:
             await session.run(self._ping_seconds)
@@ -82,6 +86,7 @@ class _Session:
         follower: LogFollower,
         provider_id: str,
         verifier: TokenVerifier,
+        room: StreamRoom,
         trusted: bool,
         channels: bool,
     ) -> None:
@@ -92,6 +97,7 @@ class _Session:
         self._provider_id = provider_id
         self._call = f"jobs.provider.{provider_id}.follow"
         self._verifier = verifier
+        self._room = room
         self._trusted = trusted
         """Whether the handshake showed a valid token; otherwise every frame must (K)."""
         self._known = trusted
@@ -163,8 +169,11 @@ class _Session:
             raise BadRequest("This job belongs to another provider")
         created_at = None if job.created_at is None else Millis(job.created_at)
         ref = JobRef(JobId(job.id), created_at)
-        stream = Stream(self._writer, client_stream, self._follower, ref, self._wanted(request))
+        wanted = self._wanted(request)
+        self._room.take()
+        stream = Stream(self._writer, client_stream, self._follower, ref, wanted)
         task = asyncio.create_task(self._copy(stream), name=f"follow job {job.id}")
+        task.add_done_callback(lambda _: self._room.give_back())
         self._streams[stream.id] = (stream, task)
 
     def _wanted(self, request: FollowInit) -> Wanted:

@@ -17,6 +17,7 @@ from ucloud_ray.control.clock import SystemClock
 from ucloud_ray.control.credits import CoreFunds, NobodyPays
 from ucloud_ray.control.drives import Drives
 from ucloud_ray.control.offers import Offers
+from ucloud_ray.control.overload import Limits
 from ucloud_ray.control.performer import Patience
 from ucloud_ray.control.ports import Access, NobodyShares
 from ucloud_ray.control.requests import Requests
@@ -110,6 +111,7 @@ class Rig:
         self.funds: CoreFunds = NobodyPays()
         self.charge_interval = 60.0
         self.max_uncharged = 24 * 3600.0
+        self.limits = Limits()
         self.store: Any = None
         self.updates: Any = None
         self.lives: list[Life] = []
@@ -143,6 +145,7 @@ class Rig:
             funds=self.funds,
             charge_interval=self.charge_interval,
             max_uncharged=self.max_uncharged,
+            limits=self.limits,
         )
         supervisor = Supervisor(parts)
         life = Life(supervisor, Requests(supervisor), cluster, store)

@@ -17,6 +17,7 @@ from ucloud_ray.control.usage_file import Sample
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.channels import DATA, MOST_RANKS, RESET, UI, Charts, Message
 from ucloud_ray.provider.follow import FollowSocket
+from ucloud_ray.provider.room import StreamRoom
 
 G = f"{SOCKET}?usernameHint=YWxpY2U"
 
@@ -189,7 +190,9 @@ async def test_nobody_gets_them_where_they_are_switched_off(
     follower.reset()
     follower.chunks = [SAMPLES]
     app = FastAPI()
-    app.add_api_websocket_route(SOCKET, FollowSocket(follower, "example", verifier, channels=False).serve)
+    app.add_api_websocket_route(
+        SOCKET, FollowSocket(follower, "example", verifier, StreamRoom(9), channels=False).serve
+    )
     request = frame({"type": "init", "job": {"id": "1"}, "channels": True})
     assert await received(app, G, g_headers, request) == []
     assert follower.asked == [(None, False)]

@@ -17,6 +17,7 @@ from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.service import LogChunk
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.follow import FollowSocket
+from ucloud_ray.provider.room import StreamRoom
 
 SOCKET = "/ucloud/jobs.provider.example/websocket"
 CALL = "jobs.provider.example.follow"
@@ -240,7 +241,9 @@ async def test_pings_go_on_while_nothing_is_said(
 ) -> None:
     """LOG-12; in G only this shows the Core that its user has gone."""
     app = FastAPI()
-    app.add_api_websocket_route(SOCKET, FollowSocket(follower, "example", verifier, ping_seconds=0).serve)
+    app.add_api_websocket_route(
+        SOCKET, FollowSocket(follower, "example", verifier, StreamRoom(9), ping_seconds=0).serve
+    )
     async with connect(app, SOCKET, headers=core_headers) as socket:
         assert [await socket.receive() for _ in range(3)] == [PING] * 3
 
