@@ -7,11 +7,13 @@ between any two effects; nothing in it depends on how often.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tests.unit.control.rig import ref
 from tests.unit.crashes.fuse import Fault
 from tests.unit.crashes.world import RULES, World
+from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import Backend, Rules
@@ -136,7 +138,8 @@ async def _suspended(world: World) -> None:
     await world.until_state("1", "RUNNING")
     await world.ask(lambda requests: requests.suspend([ref("1", None)]))
     await world.until_state("1", "SUSPENDED")
-    await world.ask(lambda requests: requests.unsuspend([ref("1", None)]))
+    with suppress(BadRequest):  # it is starting already: the answer to the first order was lost
+        await world.ask(lambda requests: requests.unsuspend([ref("1", None)]))
     await world.until(lambda: world.core.job("1").states.count("RUNNING") == 2, "it to run again")
     await terminate(world)
 
@@ -223,7 +226,14 @@ STORIES = (
     Story(
         "a machine that is suspended and resumed", _suspended,
         Outcome(
-            ("IN_QUEUE RUNNING SUSPENDED IN_QUEUE RUNNING CANCELING SUCCESS",), CANCELLED, starts=(2,), units=(1,)
+            # Whoever orders what is done already hears the state again (W12).
+            (
+                "IN_QUEUE RUNNING SUSPENDED IN_QUEUE RUNNING CANCELING SUCCESS",
+                "IN_QUEUE RUNNING SUSPENDED IN_QUEUE IN_QUEUE RUNNING CANCELING SUCCESS",
+            ),
+            CANCELLED,
+            starts=(2,),
+            units=(1,),
         ),
     ),
     Story("a job that is charged while it runs", _charged, Outcome(_CANCELLED, CANCELLED, units=(3,))),

@@ -59,8 +59,8 @@ class Stage:
         world = World(self.folder / f"world-{self.played}", store, clock, story.rules, self.played)
         try:
             await self._play(story, world, *fuses)
-        except AssertionError as found:
-            raise AssertionError(f"{story.name}, {_words(fuses)}: {found}") from found
+        except Exception as found:
+            raise AssertionError(f"{story.name}, {_words(fuses)}: {found!r}; told {world.told()}") from found
         finally:
             world.close()
             self.stores.put_nowait((store, clock))
