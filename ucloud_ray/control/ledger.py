@@ -68,6 +68,7 @@ class Ledger:
     @nodes.setter
     def nodes(self, nodes: list[Node]) -> None:
         self._await(node.host for node in self._nodes if node.alive)
+        self._await(node.host for node in nodes if node.alive and node.host not in self._seen)
         self._nodes = nodes
         for node in nodes:
             if node.alive and node.described:
@@ -87,13 +88,16 @@ class Ledger:
 
     def may_return(self, category: str, backend: Backend) -> bool:
         """Whether a machine is awaited that ran jobs of this kind, or of which we do not know yet."""
-        awaited = [self._seen.get(host) for host in self._waited_for()]
-        return any(node is None or (category in node.capacity and backend in node.backends) for node in awaited)
+        if self.awaits_strangers:
+            return True
+        awaited = [self._seen[host] for host in self._waited_for()]
+        return any(category in node.capacity and backend in node.backends for node in awaited)
 
     @property
     def awaits_strangers(self) -> bool:
-        """Whether machines are awaited that were not seen since our start: what they sell is not known."""
-        return any(host not in self._seen for host in self._waited_for())
+        """Whether machines are awaited that have not said since our start what they can do."""
+        known = {host for host, node in self._seen.items() if node.described}
+        return any(host not in known for host in self._waited_for())
 
     def _waited_for(self) -> list[str]:
         now = time.monotonic()

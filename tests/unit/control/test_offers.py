@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.local_cluster import CAPACITY
+from tests.support.local_cluster import CAPACITY, PROVIDER
 from tests.unit.control.rig import PRODUCTS, Rig, job, product, ref
 from ucloud_ray.control.errors import BadRequest, NotFound
+from ucloud_ray.control.ledger import Ledger
+from ucloud_ray.control.scheduler import could_ever_fit
 from ucloud_ray.control.service import BackendSupport, Utilization
 from ucloud_ray.domain.ids import Millis
 from ucloud_ray.domain.job import Backend, JobState, Suspended
+from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import ProductSettings
 
 NOW = Millis(1_700_000_000_000)
@@ -160,6 +163,21 @@ async def test_after_a_restart_nothing_is_refused_because_a_machine_is_not_back_
         await life.requests.submit([job("2", machine="whole", replicas=2)])
     rig.machines.bring_back("node-b")
     await rig.until_state("1", JobState.SUCCESS)
+
+
+async def test_a_machine_that_has_not_said_what_it_can_do_is_awaited(rig: Rig) -> None:
+    """SCH-14: Ray knows it before its agent has spoken."""
+    rig.patience = replace(rig.patience, host_grace=30)
+    life = await rig.start()
+    ledger = life.supervisor.scheduler.ledger
+    [one, other] = ledger.nodes
+    fresh = Ledger()
+    fresh.patience = 30
+    fresh.nodes = [one, replace(other, backends=frozenset(), described=False)]
+    whole = machine_of(PRODUCTS[1], PROVIDER)
+    assert could_ever_fit(fresh, whole, 2, Backend.DOCKER)
+    fresh.nodes = [one, replace(other, backends=frozenset())]
+    assert not could_ever_fit(fresh, whole, 2, Backend.DOCKER)
 
 
 async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
