@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from tests.e2e.cluster.talk import SERVE, reached
 from tests.support.ray_hosts import NAMES, WHOLE, RayHosts
-from tests.support.stack import DOCKER_SHELL, states, texts
+from tests.support.stack import DOCKER_SHELL, states
 from tests.support.wait import wait_until
 
 Start = Callable[..., str]
@@ -54,23 +54,3 @@ def test_ranks_stay_connected_while_supervisor_and_daemons_are_killed(cluster: R
     assert [reached(cluster, job_id, rank, *everybody) for rank in range(3)] == [everybody] * 3
     cluster.stack.stop(job_id)
     assert states(cluster.stack.job(job_id)) == ["IN_QUEUE", "RUNNING", "CANCELING", "SUCCESS"]
-
-
-def test_a_host_that_was_cut_off_comes_back_with_everything_on_it(cluster: RayHosts, start: Start) -> None:
-    """D4, D7: its raylet ends itself when the link is back, and is started again; its container never noticed."""
-    job_id = start(DOCKER_SHELL, var=SERVE, replicas=3, **WHOLE)
-    cluster.stack.wait_state(job_id, "RUNNING")
-    everybody = [f"j-{job_id}-job-{rank}" for rank in range(3)]
-    (raylet,) = cluster.raylets(2)
-    cluster.segment[2].cut()
-    wait_until(lambda: NAMES[2] not in cluster.names(), "the host to be missed", timeout=60.0)
-    rank = next(rank for rank, number in cluster.containers(job_id).items() if number == 2)
-    others = [name for name in everybody if name != everybody[rank]]
-    assert reached(cluster, job_id, rank, *everybody) == [everybody[rank]]
-    cluster.segment[2].rejoin()
-    cluster.wait_for(*NAMES)
-    assert raylet not in cluster.raylets(2)
-    assert reached(cluster, job_id, rank, *others) == others
-    assert states(cluster.stack.job(job_id)) == ["IN_QUEUE", "RUNNING"]
-    assert cluster.stack.cli("jobs", "stop", job_id).returncode == 0
-    assert texts(cluster.stack.wait_state(job_id))[-1] == "Your job has been cancelled!"

@@ -56,6 +56,17 @@ def _control_groups(cluster: RayHosts) -> set[str]:
     return {str(group) for group in groups if group.suffix.removeprefix(".") in marks}
 
 
+def connected(cluster: RayHosts, job_id: str, ranks: int) -> bool:
+    """Whether each container of the job reaches the next one by its name (D14)."""
+    return all(_reaches(cluster, job_id, rank, (rank + 1) % ranks) for rank in range(ranks))
+
+
+def _reaches(cluster: RayHosts, job_id: str, rank: int, other: int) -> bool:
+    cluster.inside(job_id, other, "(echo here | nc -l -p 7000 >/dev/null 2>&1 &)")
+    ask = f"for pause in 0 0.1 0.3 1; do sleep $pause; nc -w 1 j-{job_id}-job-{other} 7000 </dev/null && break; done"
+    return "here" in cluster.inside(job_id, rank, ask)
+
+
 # --------------------------------------------------------------------------------------------------- Ray's processes
 
 

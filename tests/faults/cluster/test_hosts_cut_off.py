@@ -50,6 +50,8 @@ def test_a_host_that_is_back_in_time_loses_nothing_and_one_that_is_not_loses_its
         rejoin_after(cluster, 1, cut + SHORT_SECONDS)
         wait_until(lambda: NAMES[1] in cluster.names(), "the first host to be back", PATIENCE_SECONDS)
         assert {name: states(job.shown()) for name, job in kept.jobs.items()} == dict.fromkeys(kept.jobs, RUNNING)
+        on_both = kept.jobs["docker on both"].id
+        wait_until(lambda: machines.connected(cluster, on_both, 2), "its ranks to be connected as before")
         wait_until(given_up.over, "what is on the other host to be given up", PATIENCE_SECONDS)
         assert given_up.tasks(cluster, 2), "what it ran goes on, where nobody can reach it"
         assert not [number for number in (0, 1) if given_up.tasks(cluster, number)]

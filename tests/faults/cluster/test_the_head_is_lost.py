@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 pytestmark = [pytest.mark.timeout(600), pytest.mark.docker, pytest.mark.ray]
 
 PATIENCE_SECONDS = 120.0
-GRACE = {"UCLOUD_RAY__POLICY__NODE_LOSS_GRACE_SECONDS": "15"}
+GRACE = {"UCLOUD_RAY__POLICY__NODE_LOSS_GRACE_SECONDS": "10"}
 """The test need not wait for longer; the hosts that live join within."""
 
 
