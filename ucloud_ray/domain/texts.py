@@ -48,7 +48,8 @@ def not_started(reason: str) -> str:
 
 def try_again(reason: str) -> str:
     """A start that failed for a passing reason (SCH-11)."""
-    return f"Your job could not be started yet: {one_line(reason) or 'unknown reason'}. It will be tried again"
+    words = one_line(reason).removesuffix(".") or "unknown reason"
+    return f"Your job could not be started yet: {words}. It will be tried again"
 
 
 def maintenance(host: str, message: str) -> str:

@@ -175,6 +175,11 @@ def test_w2_foreign_text_cannot_be_read_as_a_command(reason: str, line: str) -> 
     assert texts.one_line(reason) == line
 
 
+def test_a_reason_that_is_a_sentence_ends_once() -> None:
+    told = "Your job could not be started yet: It is full. It will be tried again"
+    assert texts.try_again("It is full.") == texts.try_again("It is full") == told
+
+
 def test_a_reason_without_text_is_unknown() -> None:
     assert texts.not_started(" \n") == "Your job could not be started: unknown reason"
 
