@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,17 +33,18 @@ def provider_database(stack: Stack) -> Iterator[sqlalchemy.Connection]:
         engine.dispose()
 
 
-def under_way(stack: Stack) -> dict[str, list[Any]]:
-    """What the provider still owes somebody: jobs that are not final, updates and charges that were not delivered."""
+def under_way(stack: Stack, but_for: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """What the provider still owes somebody, but for these jobs: jobs that are not final, updates and charges that were
+    not delivered."""
     owed = {
         "jobs at the provider": "SELECT job_id, phase FROM jobs WHERE NOT final",
         "updates on their way": "SELECT job_id FROM outbox",
-        "charges on their way": "SELECT charge_id FROM charges",
+        "charges on their way": "SELECT job_id, charge_id FROM charges",
     }
     with provider_database(stack) as connection:
         tables = sqlalchemy.inspect(connection).get_table_names()
         return {
-            what: [tuple(row) for row in connection.execute(sqlalchemy.text(query))]
+            what: [tuple(row) for row in connection.execute(sqlalchemy.text(query)) if row[0] not in but_for]
             for what, query in owed.items()
             if query.split(" FROM ")[1].split()[0] in tables
         }

@@ -14,13 +14,16 @@ from pathlib import Path
 from tests.faults import books, machine
 from tests.faults.findings import Findings
 from tests.faults.planned import Planned
+from tests.faults.unanswered import check_unanswered, end_unanswered
 from tests.faults.workload import Json, Started, Workload
 from tests.support.stack import FINAL, Stack, states, story, texts
 from tests.support.wait import wait_until
 
 WAITING = "Your job is now waiting in the queue!"
-QUEUE_NEWS = ("Waiting for room", "There are currently no machines")
+QUEUE_NEWS = ("Waiting for room", "There are currently no machines", "Your job could not be started yet")
 """Beginnings of texts that may come again: what they say may have become true again."""
+TRY_AGAIN, PLACED = "Your job could not be started yet", "Your job has been scheduled"
+"""A start that failed for a passing reason, and what follows it (SCH-11)."""
 SETTLE_SECONDS = 30.0
 """In which the last traces of a job go: its final state is told first where nobody else can need what is left."""
 Look = Callable[[], Mapping[str, set[str]]]
@@ -28,15 +31,19 @@ Look = Callable[[], Mapping[str, set[str]]]
 STREAMS = {"stdout": "out", "stderr": "err"}
 
 
-def inspect(workload: Workload, before: Mapping[str, set[str]], look: Look | None = None) -> Findings:
+def inspect(
+    workload: Workload, before: Mapping[str, set[str]], look: Look | None = None, losses: Sequence[str] = ()
+) -> Findings:
     """`before`: `machine.snapshot` before the workload. `look`: another way to take one, where there are several
-    machines."""
+    machines. `losses`: last texts of jobs that the fault may cost."""
     findings = Findings()
+    unanswered = end_unanswered(workload)
     for job in workload.jobs.values():
-        _inspect_job(job, findings)
-    _nobody_else(workload, findings)
+        if not _is_lost(job, losses, findings):
+            _inspect_job(job, findings)
+    check_unanswered(workload, unanswered, findings)
     stack = workload.stack
-    _nothing_left(stack, before, look or (lambda: machine.snapshot(stack)), findings)
+    _nothing_left(stack, before, look or (lambda: machine.snapshot(stack)), unanswered.given_up, findings)
     return findings
 
 
@@ -48,6 +55,19 @@ def require_nothing_wrong(workload: Workload, findings: Findings) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- one job
+
+
+def _is_lost(job: Started, losses: Sequence[str], findings: Findings) -> bool:
+    """It failed by a fault of ours that was announced, told that, and ran once at most."""
+    shown = job.shown()
+    if shown["status"]["state"] != "FAILURE" or texts(shown)[-1] not in losses:
+        return False
+    findings.counts["jobs"] += 1
+    findings.counts["lost"] += 1
+    for rank in range(job.plan.replicas):
+        starts = _lines(job.folder, f"starts-{rank}.txt")
+        findings.check(len(starts) <= max(job.plan.starts), f"job {job.id} was started {len(starts)} times")
+    return True
 
 
 def _inspect_job(job: Started, findings: Findings) -> None:
@@ -84,8 +104,9 @@ def _updates(plan: Planned, shown: Json) -> list[str]:
     if times != sorted(times):
         wrong.append("its updates are not in the order of their times")
     lives = max(1, seen.count("RUNNING"))
+    again = sum(text.startswith(TRY_AGAIN) for text in texts(shown))
     for text, count in Counter(texts(shown)).items():
-        allowed = lives + (text == WAITING)
+        allowed = lives + (text == WAITING) + (again if text.startswith(PLACED) else 0)
         if count > allowed and not text.startswith(QUEUE_NEWS):
             wrong.append(f"{text!r} was told {count} times")
     for state in ("RUNNING", "SUSPENDED"):
@@ -151,24 +172,15 @@ def _lines(folder: Path | None, name: str) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- everything
 
 
-def _nobody_else(workload: Workload, findings: Findings) -> None:
-    """Jobs whose creation was not answered are told of all the same, as what the user made twice."""
-    ours = {job.id for job in workload.jobs.values()}
-    names = {plan.name for plan in workload.plans}
-    for shown in books.jobs_of_user(workload.stack):
-        if shown["id"] in ours or shown["specification"].get("name") not in names:
-            continue
-        findings.counts["unanswered"] += 1
-        findings.check(shown["status"]["state"] in FINAL, f"job {shown['id']}, not answered: {story(shown)}")
-
-
-def _nothing_left(stack: Stack, before: Mapping[str, set[str]], look: Look, findings: Findings) -> None:
-    """ENV-57, REC-8: on the machine, in Ray, in the outbox."""
+def _nothing_left(
+    stack: Stack, before: Mapping[str, set[str]], look: Look, given_up: Sequence[str], findings: Findings
+) -> None:
+    """ENV-57, REC-8: on the machine, in the outbox. What is told of a job that UCloud gave up it takes from nobody."""
 
     def left() -> dict[str, object]:
         now = look()
         more: dict[str, object] = {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
-        return more | {kind: rows for kind, rows in books.under_way(stack).items() if rows}
+        return more | {kind: rows for kind, rows in books.under_way(stack, given_up).items() if rows}
 
     with suppress(AssertionError):
         wait_until(lambda: not left(), "everything to be gone", SETTLE_SECONDS)

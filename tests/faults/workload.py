@@ -147,9 +147,13 @@ class Workload:
         if job.plan.cancel is Cancel.AT_ONCE:
             return True
         try:
-            told = states(job.shown())
+            shown = job.shown()
         except (httpx.HTTPError, AssertionError):
             return False
+        if shown["status"]["state"] in FINAL:  # it was lost, which the inspection judges
+            job.cancelled = True
+            return False
+        told = states(shown)
         running = {Cancel.RUNNING: 1, Cancel.SECOND_LIFE: 2, Cancel.WAITING: 0}[job.plan.cancel]
         return told.count("RUNNING") == running
 
