@@ -262,6 +262,10 @@ class OrchestratorOptions:
     initial_grant: int = 10**15
     """Credits of the allocation that every workspace has in every category from the first time it is asked for; in
     millionths of the currency. 0: what an administrator grants, and nothing else."""
+    max_requests: int = 512
+    """Requests of users that are answered at the same time; more are answered 503."""
+    max_follows: int = 2_000
+    """Follows that are open at the same time."""
     restart_pause_seconds: float = 2.0
     """Before a job with `restartOnExit` is started again (LC-25); doubled with every end that comes soon."""
     restart_pause_max_seconds: float = 300.0

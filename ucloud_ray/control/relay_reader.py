@@ -21,7 +21,7 @@ GIVE_UP_SECONDS = 15.0
 """How long a relay is asked for the rest once the job is over: its machine may be gone for good."""
 
 BUFFER = 512 * 1024
-"""Bytes that are taken from the network ahead of what is passed on."""
+"""Bytes that are taken from the network ahead of what is passed on; asyncio takes up to twice as much."""
 
 
 class RelayReader:
@@ -32,6 +32,7 @@ class RelayReader:
         over: asyncio.Event,
         begin: Mapping[Place, int],
         with_usage: bool,
+        buffer: int = BUFFER,
     ) -> None:
         """`source_now`: where the relay is at the moment, None if unknown. `over`: nothing more is being written.
         `begin`: offsets to go on from, where the caller was here before."""
@@ -40,6 +41,7 @@ class RelayReader:
         self._over = over
         self._begin = begin
         self._with_usage = with_usage
+        self._buffer = buffer
         self._texts: dict[Place, LogText] = {}
 
     async def run(self) -> None:
@@ -59,7 +61,7 @@ class RelayReader:
         if source is None:
             return False
         try:
-            reader, writer = await asyncio.open_connection(source.address, source.port, limit=BUFFER)
+            reader, writer = await asyncio.open_connection(source.address, source.port, limit=self._buffer)
         except OSError:
             return False
         finishing = asyncio.create_task(self._finish(writer), name="follow finish")

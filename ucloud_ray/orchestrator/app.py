@@ -13,6 +13,7 @@ from ucloud_ray.orchestrator import routes_accounting, routes_catalogue, routes_
 from ucloud_ray.orchestrator.errors import ApiError
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer
+from ucloud_ray.orchestrator.room import RequestRoom
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
     """The caller opens and closes the orchestrator."""
     app = FastAPI(title="ucloud-ray orchestrator", version=__version__, openapi_url=None)
     app.state.orchestrator = orchestrator
+    settings = orchestrator.settings
+    app.add_middleware(RequestRoom, most=settings.options.max_requests, most_body_bytes=settings.max_body_bytes)
     for routes in (routes_control, routes_jobs, routes_drives, routes_accounting, routes_catalogue):
         app.include_router(routes.router)
     app.add_exception_handler(ApiError, _api_error)
@@ -38,7 +41,10 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
 
 async def _api_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return answer(error.body(), error.status)
+    response = answer(error.body(), error.status)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 async def _store_error(_: Request, error: Exception) -> Response:

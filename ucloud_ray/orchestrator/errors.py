@@ -8,7 +8,9 @@
     ├── Forbidden           403
     ├── NotFound            404   also for "not permitted": the two are not told apart (end-user-api 1.4)
     ├── TooLarge            413
+    ├── TooMany             429   there is as much of something as is taken on; nothing was done
     ├── BadGateway          502   the provider is unreachable or talks nonsense
+    ├── Busy                503   too much is under way at this moment; nothing was done
     └── ProviderRefused     the provider's own status and words, passed on
 
 `why` is a text for users.
@@ -24,6 +26,8 @@ from ucloud_ray.appfile.mistakes import Mistake
 
 class ApiError(Exception):
     status = 500
+    retry_after: int | None = None
+    """Seconds after which it is worth trying again; None: nobody knows."""
 
     def __init__(self, why: str, error_code: str | None = None) -> None:
         super().__init__(why, error_code)
@@ -75,13 +79,24 @@ class TooLarge(ApiError):
     status = 413
 
 
+class TooMany(ApiError):
+    status = 429
+    retry_after = 60
+
+
+class Busy(ApiError):
+    status = 503
+    retry_after = 1
+
+
 class BadGateway(ApiError):
     status = 502
 
 
 class ProviderRefused(ApiError):
-    def __init__(self, status: int, why: str, error_code: str | None = None) -> None:
+    def __init__(self, status: int, why: str, error_code: str | None = None, retry_after: int | None = None) -> None:
         super().__init__(why, error_code)
+        self.retry_after = retry_after
         self.args = (status, why, error_code)
         self.status = status
 

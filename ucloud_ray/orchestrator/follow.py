@@ -22,13 +22,14 @@ from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import access, job_rows
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.errors import job_not_found
-from ucloud_ray.orchestrator.hub import Hub, JobChanged
+from ucloud_ray.orchestrator.hub import Behind, Hub, News
 from ucloud_ray.orchestrator.items import FollowPayload
 from ucloud_ray.orchestrator.job_query import EVERYTHING
 from ucloud_ray.orchestrator.job_record import JobRecord
 from ucloud_ray.orchestrator.log_pump import End, Output, pump
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
+from ucloud_ray.orchestrator.room import FollowRoom
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.orchestrator.update_rules import RUNNING
 from ucloud_ray.orchestrator.view import JobView
@@ -51,6 +52,7 @@ class Following:
         catalogue: Catalogue,
         products: ProductBook,
         provider: ProviderClient,
+        room: FollowRoom,
         drain_seconds: float,
     ) -> None:
         self._database = database
@@ -59,10 +61,15 @@ class Following:
         self._catalogue = catalogue
         self._products = products
         self._provider = provider
+        self._room = room
         self._drain_seconds = drain_seconds
 
     async def follow(self, user: User, wanted: FollowPayload, send: Send) -> None:
-        """Sends message payloads until the end. Raises `NotFound` before the first one, or `Lost`."""
+        """Sends message payloads until the end. Raises `TooMany` or `NotFound` before the first one, or `Lost`."""
+        with self._room.taken():
+            await self._follow(user, wanted, send)
+
+    async def _follow(self, user: User, wanted: FollowPayload, send: Send) -> None:
         reached, _ = await self._read(user, wanted.id)
         with self._hub.subscribed(reached.record.id) as changes:
             reached, updates = await self._read(user, wanted.id)
@@ -108,7 +115,7 @@ class _Stream:
         user: User,
         record: JobRecord,
         wanted: FollowPayload,
-        changes: asyncio.Queue[JobChanged | None],
+        changes: asyncio.Queue[News],
         send: Send,
     ) -> None:
         self._owner = owner
@@ -159,7 +166,7 @@ class _Stream:
         self._runs_again = False
         return asyncio.create_task(self._output(), name=f"output-{self._record.id}")
 
-    async def _final_or_lost(self, change: asyncio.Task[JobChanged | None]) -> None:
+    async def _final_or_lost(self, change: asyncio.Task[News]) -> None:
         # The end of the output and the final update race; whoever saw only the first waits for the second.
         await asyncio.wait({change}, timeout=self._owner.drain_seconds)
         if not change.done():
@@ -179,10 +186,12 @@ class _Stream:
             entry = {name: value for name, value in entry.items() if name != "offset"}
         await self._send({"updates": [], "log": [entry], "newStatus": None})
 
-    async def _tell(self, changed: JobChanged | None) -> None:
-        """Raises `NotFound` when the job was deleted."""
+    async def _tell(self, changed: News) -> None:
+        """Raises `NotFound` when the job was deleted, `Lost` when the follower is behind by too much."""
         if changed is None:
             raise job_not_found(str(self._record.id))
+        if isinstance(changed, Behind):
+            raise Lost
         facts, before = changed.facts, self._record.facts
         if facts.update_count <= before.update_count:
             return  # it was in the first message

@@ -29,6 +29,7 @@ from ucloud_ray.orchestrator.notice_socket import Notices
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
 from ucloud_ray.orchestrator.restarts import Restarts
+from ucloud_ray.orchestrator.room import FollowRoom
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
 from ucloud_ray.orchestrator.support import SupportLoop
 from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
@@ -90,8 +91,9 @@ class Orchestrator:
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
         self.removal = JobRemoval(database, hub)
         self.output = JobOutput(database, provider)
+        room = FollowRoom(settings.options.max_follows)
         self.following = Following(
-            database, hub, view, self.catalogue, self.products, provider, settings.follow_drain_seconds
+            database, hub, view, self.catalogue, self.products, provider, room, settings.follow_drain_seconds
         )
         self._database = database
         self._http = http

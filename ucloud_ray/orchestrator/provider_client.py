@@ -132,7 +132,13 @@ def _refusal(response: httpx.Response) -> ProviderRefused:
         response.status_code,
         why if isinstance(why, str) else "The provider refused the request without saying why.",
         code if isinstance(code, str) else None,
+        _seconds(response.headers.get("Retry-After", "")),
     )
+
+
+def _seconds(told: str) -> int | None:
+    """Of the two forms that the header has only this one says anything without a look at the clock."""
+    return int(told) if told.isascii() and told.isdecimal() and len(told) < 7 else None
 
 
 def _bad_answer() -> BadGateway:

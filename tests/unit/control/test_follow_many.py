@@ -20,7 +20,7 @@ from tests.unit.control.rig import Life, Rig, job, ref
 from tests.unit.control.test_follow import Follow, log_file, running, write
 from ucloud_ray.control import log_follow, relay_reader
 from ucloud_ray.control.errors import NotFound, NotReady
-from ucloud_ray.control.log_follow import QUEUE_CHUNKS, RelayFollower
+from ucloud_ray.control.log_follow import LEAST_CHUNKS, MOST_CHUNKS, RelayFollower
 from ucloud_ray.control.log_parts import RelayParts
 from ucloud_ray.control.relay import LogRelay
 from ucloud_ray.control.service import LogChunk, UsageChunk
@@ -141,11 +141,29 @@ async def test_a_slow_follower_slows_nobody_and_holds_little_memory(rig: Rig, li
     queue = slow.ag_frame.f_locals["work"].chunks  # type: ignore[union-attr]  # it is suspended, so it has a frame
     quick = Follow(life.requests, "41")
     await rig.until(lambda: sum(len(chunk.stdout or "") for chunk in quick.chunks) == 32_000_000, "all of it")
-    assert queue.qsize() <= QUEUE_CHUNKS
+    assert queue.qsize() <= MOST_CHUNKS
     rest = [chunk async for chunk in _until(slow, 32_000_000 - 65_532)]
     assert sum(len(chunk.stdout or "") for chunk in rest) == 32_000_000 - 65_532, "nothing was dropped meanwhile"
     await slow.aclose()
     await quick.leave()
+
+
+async def test_the_more_followers_read_nothing_the_less_is_read_ahead_for_each(rig: Rig, life: Life) -> None:
+    """LOG-10: memory has an end for all of them together."""
+    uid = await running(rig, life)
+    log_file(rig, uid).write_bytes(b"0123456789abcde\n" * 100_000)
+    follower = RelayFollower(life.requests, all_bytes=12 * 64 * 1024)
+    stuck = [follower.follow(ref("41")) for _ in range(4)]
+    for one in stuck:
+        await anext(one)
+    room = [one.ag_frame.f_locals["work"].chunks.maxsize for one in stuck]  # type: ignore[attr-defined]
+    assert room == [12, 6, LEAST_CHUNKS, LEAST_CHUNKS]
+    for one in stuck:
+        await one.aclose()  # type: ignore[attr-defined]
+    late = follower.follow(ref("41"))
+    await anext(late)
+    assert late.ag_frame.f_locals["work"].chunks.maxsize == 12, "those who left hold nothing"  # type: ignore[attr-defined]
+    await late.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_follower_sees_a_log_that_was_truncated_from_its_new_start(rig: Rig, life: Life) -> None:
