@@ -15,9 +15,9 @@ starts=starts-$UCLOUD_RANK.txt ends=ends-$UCLOUD_RANK.txt n=0
 echo "start $(cat /proc/sys/kernel/random/uuid)" >> $starts
 [ -e $ends ] && n=$(tail -n 1 $ends | cut -d ' ' -f 2)
 exec 3>&2 2>/dev/null
-tell() { n=$((n+1)); echo "out $n"; echo "err $n" >&3; }
-leave() { tell; echo "end $n" >> $ends; trap - TERM; eval "$1"; }
-trap 'leave "exit 0"' TERM
+tell() { busy=1; n=$((n+1)); echo "out $n"; echo "err $n" >&3; busy=; [ -z "$asked" ] || leave "exit 0"; }
+leave() { asked=; trap '' TERM; tell; echo "end $n" >> $ends; trap - TERM; eval "$1"; }
+trap 'asked=1; [ -n "$busy" ] || leave "exit 0"' TERM  # never between the two streams
 tell
 """
 
