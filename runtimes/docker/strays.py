@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_REFUSAL = re.compile(r"\b(task|container)\b.*: already exists|\bid already in use\b")
+_REFUSAL = re.compile(r"\b(task|container)\b.*: already exists|\bid already in use\b|\bshim\b.*: file exists")
 _NOT_THE_PROGRAM = "runc"
 """How the process is called that becomes the program: `runc:[2:INIT]`."""
 _GONE_SECONDS = 5.0
