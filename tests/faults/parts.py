@@ -110,3 +110,23 @@ def dockerd(daemon: PrivateDaemon) -> Victim:
         return daemon.start
 
     return Victim("dockerd", kill)
+
+
+def native_waiter(stack: Stack, seed: int) -> Victim:
+    """Of any process: there are as many as processes, and none needs to come back before the next one is killed."""
+    return _any_of("native waiter", Victims(stack).native_waiters, stack, seed)
+
+
+def pump(stack: Stack, seed: int) -> Victim:
+    """Who carries the output of any container."""
+    return _any_of("pump", Victims(stack).pumps, stack, seed)
+
+
+def _any_of(name: str, living: Callable[[], list[int]], stack: Stack, seed: int) -> Victim:
+    chance = random.Random(f"{name} {seed}")
+
+    def kill() -> Callable[[], None]:
+        Victims(stack).kill([chance.choice(wait_until(living, f"a {name}"))])
+        return lambda: None
+
+    return Victim(name, kill)

@@ -26,10 +26,21 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.docker, pytest.mark.postgres
     "dockerd killed ten times, meanwhile",
     "containers and their output go on (live-restore; D1, D4, D9, REC-4); one that it was just starting fails at most",
 )
+@fault(
+    "the waiter of any process killed ten times, meanwhile",
+    "its program runs once, its output is whole, its exit status is known (D1, D9, REC-2)",
+)
+@fault("the pump of any container killed ten times, meanwhile", "its output is whole (D9, LOG-5)")
 def test_killing_the_supervisor_and_what_it_stands_on_leaves_every_job_as_planned(
     installed: Stack, docker_daemon: PrivateDaemon, database: parts.Database, seed: int, seen: Seen
 ) -> None:
-    victims = [parts.supervisor(installed), parts.dockerd(docker_daemon), database.victim()]
+    victims = [
+        parts.supervisor(installed),
+        parts.dockerd(docker_daemon),
+        database.victim(),
+        parts.native_waiter(installed, seed),
+        parts.pump(installed, seed),
+    ]
     found = break_and_inspect(installed, victims, seed, losses=[LOST])
     seen("supervisor killed ten times", found.words())
     seen("PostgreSQL under the store killed ten times, meanwhile", f"{found.counts['jobs']} jobs; else the same")
@@ -37,3 +48,6 @@ def test_killing_the_supervisor_and_what_it_stands_on_leaves_every_job_as_planne
         "dockerd killed ten times, meanwhile",
         f"{found.counts['lines']:,} lines of output; {found.counts['lost']} jobs lost; else the same",
     )
+    carried = f"{found.counts['starts']} starts and {found.counts['lines']:,} lines; else the same"
+    seen("the waiter of any process killed ten times, meanwhile", carried)
+    seen("the pump of any container killed ten times, meanwhile", carried)
