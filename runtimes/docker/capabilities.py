@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from runtimes.docker import host
+from runtimes.docker import host, opener
 from runtimes.docker.host import DEFAULT_SOCKET
 from runtimes.errors import DriverError
 from runtimes.types import Capabilities
@@ -37,6 +37,8 @@ def probe(daemon: Daemon, scratch_bytes: int | None = None) -> Capabilities:
         version, info = daemon.version(), daemon.info()
     except DriverError:
         return Capabilities(available=False, reason=f"The Docker daemon at {url} does not answer: restart it.")
+    if opener.find_busybox() is None:
+        return Capabilities(available=False, reason=opener.MISSING)
     if scratch_bytes is not None and not _can_limit_layers(info):
         return Capabilities(available=False, reason=_NO_SCRATCH.format(driver=info.get("Driver")))
     return Capabilities(available=True, details=_details(version, info, daemon.base_url))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runtimes.docker import capabilities
+from runtimes.docker import capabilities, opener
 from runtimes.errors import RuntimeUnavailable
 
 
@@ -63,6 +63,17 @@ def test_a_daemon_that_listens_and_does_not_answer_is_not_available(folder: Path
         found = capabilities.probe(Daemon(f"unix://{folder}/s", answers=False))
     assert not found.available
     assert "does not answer" in found.reason
+
+
+def test_a_machine_without_a_static_busybox_is_told_what_to_install(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers write their output with it."""
+    monkeypatch.setattr(opener, "find_busybox", lambda: None)
+    with listen(folder / "s"):
+        found = capabilities.probe(Daemon(f"unix://{folder}/s"))
+    assert not found.available
+    assert "install busybox-static" in found.reason
 
 
 def test_a_name_too_long_for_a_socket_is_a_reason_and_no_crash() -> None:
