@@ -25,12 +25,20 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.user import User
 
 START_SECONDS = 90
+STOP_SECONDS = 600
+"""With thousands of jobs to end."""
 CATEGORY = "benchmark"
 CAPACITY = {"cpu": 1000, "memoryInGigs": 10_000}
 PRODUCT = {"name": CATEGORY, "category": CATEGORY, "cpu": 0.1, "memoryInGigs": 0.1}
 CORE = "benchmark-core"
 """A product for programs that are to keep a core busy."""
-PRODUCTS = [PRODUCT, {"name": CORE, "category": CATEGORY, "cpu": 1, "memoryInGigs": 0.5}]
+EVERYTHING = "benchmark-everything"
+"""A product that leaves no room for another job."""
+PRODUCTS = [
+    PRODUCT,
+    {"name": CORE, "category": CATEGORY, "cpu": 1, "memoryInGigs": 0.5},
+    {"name": EVERYTHING, "category": CATEGORY, **CAPACITY},
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ class _Command:
     def stop(self) -> None:
         ray_folder = _ray_folder(self.mark)
         try:
-            self._run("down", "--stop-jobs")
+            self._run("down", "--stop-jobs", seconds=STOP_SECONDS)
         finally:
             left = processes.end_all(self.mark)
             if left:
@@ -127,13 +135,13 @@ class _Command:
             if ray_folder is not None:
                 shutil.rmtree(ray_folder, ignore_errors=True)
 
-    def _run(self, *arguments: str, accounted: bool = False) -> str:
+    def _run(self, *arguments: str, accounted: bool = False, seconds: int = START_SECONDS) -> str:
         words = [sys.executable, "-P", "-m", "ucloud_ray", *arguments, f"--data={self.folder / 'data'}"]
         group = processes.make_accounting_group(self.mark) if accounted else None
         if group is not None:
             words = ["/bin/sh", "-c", f'echo $$ >{group}/cgroup.procs; exec "$@"', "sh", *words]
         ended = subprocess.run(
-            words, env=dict(self.environment), capture_output=True, text=True, timeout=START_SECONDS, check=False
+            words, env=dict(self.environment), capture_output=True, text=True, timeout=seconds, check=False
         )
         if ended.returncode != 0:
             raise BenchmarkError(f"`ucloud-ray {arguments[0]}` failed: {ended.stderr.strip()[-500:]}")

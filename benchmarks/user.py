@@ -80,6 +80,11 @@ class User:
             found.update({job["id"]: _report(job) for job in self._browse(query)["items"]})
         return [found[job_id] for job_id in ids]
 
+    def whole_job(self, job_id: str) -> Any:
+        """Its document, with everything about it."""
+        flags = "&".join(f"include{part}=true" for part in ("Application", "Parameters", "Product", "Support"))
+        return self._call("GET", f"/api/jobs/retrieve?id={job_id}&{flags}")
+
     def _browse(self, query: Mapping[str, str]) -> Any:
         return self._call("GET", f"/api/jobs/browse?{urlencode(query)}")
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.options import Options
 from benchmarks.results import ScenarioResult
 from benchmarks.scenarios import (
+    backpressure,
     container_start,
     follow,
     idle_sleepers,
@@ -37,6 +38,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "loud-neighbours": Scenario(loud_neighbours.SUMMARY, frozenset({"docker"}), loud_neighbours.run),
     "memory": Scenario(memory.SUMMARY, frozenset(), memory.run),
     "idle-sleepers": Scenario(idle_sleepers.SUMMARY, frozenset(), idle_sleepers.run),
+    "backpressure": Scenario(backpressure.SUMMARY, frozenset(), backpressure.run),
     "restart": Scenario(restart.SUMMARY, frozenset(), restart.run),
 }
 PEERS = frozenset[str]().union(*(scenario.peers for scenario in SCENARIOS.values()))
