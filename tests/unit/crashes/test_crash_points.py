@@ -9,10 +9,9 @@ it should, every minute of running time charged once, nothing held, nothing owed
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -20,6 +19,7 @@ from structlog.testing import capture_logs
 from tests.unit.control.rig import ShiftedClock
 from tests.unit.crashes.fuse import Fault, Fuse
 from tests.unit.crashes.stories import STORIES, Story
+from tests.unit.crashes.virtual_time import virtual_time
 from tests.unit.crashes.world import World, open_world_store, tag_tasks
 from ucloud_ray.control import charger, charging_cycle, engine, leftovers, offers, scheduler, supervisor
 from ucloud_ray.control import credits as funds
@@ -27,43 +27,31 @@ from ucloud_ray.control.service import BackendSupport
 from ucloud_ray.domain.job import Backend
 from ucloud_ray.store import SqlJobStore
 
-AT_ONCE = 6
-"""Worlds that are played beside each other: they mostly wait."""
 RHYTHM = charger.Rhythm(gather=0.002, first_pause=0.002, longest_pause=0.01)
 MEMORY = funds.Memory(of_no=0.01)
 
 
-@dataclass
 class Stage:
-    """Empty stores, used again and again: what a story leaves in one is final."""
+    """One store for all plays: what a story leaves in it is final."""
 
-    folder: Path
-    stores: asyncio.Queue[tuple[SqlJobStore, ShiftedClock]] = field(default_factory=asyncio.Queue)
-    played: int = 0
+    def __init__(self, folder: Path, store: SqlJobStore, clock: ShiftedClock) -> None:
+        self._folder = folder
+        self._store = store
+        self._clock = clock
+        self._played = 0
 
-    async def prepare(self) -> None:
-        for number in range(AT_ONCE):
-            place = self.folder / str(number)
-            place.mkdir()
-            clock = ShiftedClock()
-            self.stores.put_nowait((await open_world_store(place, clock), clock))
-
-    async def close(self) -> None:
-        while not self.stores.empty():
-            await self.stores.get_nowait()[0].close()
-
-    async def play(self, story: Story, *fuses: Fuse) -> None:
-        """Raises `AssertionError` with what was found, and where it had been broken."""
-        store, clock = await self.stores.get()
-        self.played += 1
-        world = World(self.folder / f"world-{self.played}", store, clock, story.rules, self.played)
+    async def play(self, story: Story, *fuses: Fuse) -> str | None:
+        """What was found, and where it had been broken; None if all is as it must be."""
+        self._played += 1
+        folder = self._folder / f"world-{self._played}"
+        world = World(folder, self._store, self._clock, story.rules, self._played)
         try:
             await self._play(story, world, *fuses)
         except Exception as found:
-            raise AssertionError(f"{story.name}, {_words(fuses)}: {found!r}; told {world.told()}") from found
+            return f"{story.name}, {_words(fuses)}: {found!r}; told {world.told()}"
         finally:
             world.close()
-            self.stores.put_nowait((store, clock))
+        return None
 
     async def _play(self, story: Story, world: World, *fuses: Fuse) -> None:
         living = asyncio.create_task(world.live(*fuses))
@@ -110,45 +98,63 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@asynccontextmanager
-async def stage(folder: Path) -> AsyncIterator[Stage]:
-    asyncio.get_running_loop().set_task_factory(tag_tasks)
-    made = Stage(folder)
-    await made.prepare()
-    try:
-        yield made
-    finally:
-        await made.close()
+T = TypeVar("T")
 
 
-async def effects_of(made: Stage, story: Story) -> list[str]:
+def on_stage(folder: Path, show: Callable[[Stage], Coroutine[Any, Any, T]]) -> T:
+    """Run it in virtual time, with an empty store."""
+
+    async def run() -> T:
+        asyncio.get_running_loop().set_task_factory(tag_tasks)
+        clock = ShiftedClock()
+        store = await open_world_store(folder, clock)
+        try:
+            return await show(Stage(folder, store, clock))
+        finally:
+            await store.close()
+
+    with virtual_time() as runner:
+        return runner.run(run())
+
+
+async def effects_of(stage: Stage, story: Story) -> list[str]:
     calm = Fuse()
-    await made.play(story, calm)
+    found = await stage.play(story, calm)
+    assert found is None, found
     return calm.seen
+
+
+async def play_all(stage: Stage, story: Story, breaks: Iterable[tuple[Fuse, ...]]) -> None:
+    outcomes = [await stage.play(story, *fuses) for fuses in breaks]
+    found = [outcome for outcome in outcomes if outcome is not None]
+    assert not found, f"{len(found)} of {len(outcomes)} points:\n" + "\n".join(found[:5])
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
-async def test_whatever_breaks_between_any_two_effects_the_story_ends_as_it_must(story: Story, tmp_path: Path) -> None:
-    async with stage(tmp_path) as made:
-        effects = await effects_of(made, story)
+def test_whatever_breaks_between_any_two_effects_the_story_ends_as_it_must(story: Story, tmp_path: Path) -> None:
+    async def show(stage: Stage) -> None:
+        effects = await effects_of(stage, story)
         assert len(effects) >= 5
-        points = [Fuse(at, fault) for at in range(1, len(effects) + 1) for fault in story.faults]
-        outcomes = await asyncio.gather(*(made.play(story, point) for point in points), return_exceptions=True)
-    found = [str(outcome) for outcome in outcomes if outcome is not None]
-    assert not found, f"{len(found)} of {len(points)} points:\n" + "\n".join(found[:5])
+        await play_all(
+            stage, story, [(Fuse(at, fault),) for at in range(1, len(effects) + 1) for fault in story.faults]
+        )
+
+    on_stage(tmp_path, show)
 
 
-async def test_a_crash_during_the_recovery_from_a_crash_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_a_crash_during_the_recovery_from_a_crash_changes_nothing(tmp_path: Path) -> None:
     """Pairs: the second life is gone after one to three effects of its own."""
     story = STORIES[0]
-    async with stage(tmp_path) as made:
-        effects = await effects_of(made, story)
+
+    async def show(stage: Stage) -> None:
+        effects = await effects_of(stage, story)
         pairs = [
             (Fuse(at, Fault.CRASH_AFTER), Fuse(then, fault))
             for at in range(1, len(effects) + 1)
             for then, fault in ((1, Fault.CRASH_BEFORE), (1, Fault.CRASH_AFTER), (3, Fault.CRASH_AFTER))
         ]
-        outcomes = await asyncio.gather(*(made.play(story, *pair) for pair in pairs), return_exceptions=True)
-    found = [str(outcome) for outcome in outcomes if outcome is not None]
-    assert not found, f"{len(found)} of {len(pairs)} pairs:\n" + "\n".join(found[:5])
+        await play_all(stage, story, pairs)
+
+    on_stage(tmp_path, show)
