@@ -88,8 +88,8 @@ class SessionLock:
 
     def _sign(self, cursor: Any) -> None:
         """The first time we become the last writer; from then on we must still be it."""
-        for setting, seconds in _SERVER_PATIENCE.items():
-            cursor.execute(f"SET {setting} = {seconds}")
+        for setting, value in _SERVER_PATIENCE.items():
+            cursor.execute(f"SET {setting} = {value}")
         if self._number is None:
             cursor.execute(f"CREATE TABLE IF NOT EXISTS {self._table} (one boolean PRIMARY KEY, number bigint)")
             cursor.execute(
@@ -103,8 +103,14 @@ class SessionLock:
                 raise StoreInUse("Another process has written to this PostgreSQL database since. Start this one again.")
 
 
-_SERVER_PATIENCE = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 5, "tcp_keepalives_count": 2}
-"""After 15 s without a sign of life the server ends a session and with it the lock; by itself it would take hours."""
+_SERVER_PATIENCE = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+"""After 15 s without a sign of life the server ends a session and with it the lock; by itself it would take hours, or a
+quarter of one if the last answer is still on its way. Seconds, but for the last one."""
 
 
 def _try_session_lock(connection: Any, key: int) -> bool:
