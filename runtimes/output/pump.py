@@ -16,9 +16,12 @@ from runtimes.output.stream import Stream
 
 FULL_SECONDS = 0.02
 """How soon a full disk is tried again. The program must not wait for it: a pipe has room for this long."""
-CHATTY_SECONDS = 0.005
-"""A program that writes little all the time is read this seldom: one wake-up for many lines."""
-LITTLE_BYTES = 16 * 1024
+ROUND_SECONDS = 0.005
+"""A program that writes all the time is read this seldom: one wake-up for many lines, and at most a pipe full of them,
+which is 200 MB/s. Who has more to write waits, and nobody else does."""
+LOUD_BYTES = 256 * 1024
+"""Who has so much to carry at once stands behind everybody else from then on: the task's limits do not hold us."""
+NICENESS = 10
 LAST_TRIES_SECONDS = 2.0
 """How long the end of a task waits for room on the disk."""
 
@@ -41,7 +44,9 @@ class Pump:
             ready = self._wait(alarm)
             moved = sum(by_reader[file].carry() for file in ready if file in by_reader)
             moved += sum(stream.carry() for stream in self._streams if stream.full)
-            if moved < LITTLE_BYTES and alarm not in ready:
+            if moved > LOUD_BYTES:
+                os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+            if alarm not in ready:
                 last_round = _rest(last_round)
 
     def finish(self) -> None:
@@ -66,8 +71,8 @@ class Pump:
 
 def _rest(last_round: float) -> float:
     now = time.monotonic()
-    if now - last_round < CHATTY_SECONDS:
-        time.sleep(CHATTY_SECONDS)
+    if now - last_round < ROUND_SECONDS:
+        time.sleep(ROUND_SECONDS)
     return now
 
 

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from runtimes.native.driver import NativeDriver
+from runtimes.native.task_folder import TaskFolder
 from runtimes.output.fifos import MODEST_PIPE_BYTES
+from runtimes.output.pump import NICENESS
 from runtimes.settings import NativeSettings
 from runtimes.types import Limits, LogPaths, TaskId, TaskSpec
 from tests.support import small_disk
@@ -161,6 +163,23 @@ async def test_a_line_of_a_hundred_megabytes_is_whole(driver: NativeDriver, task
     await driver.wait(await driver.start(spec))
     assert spec.logs.stdout.stat().st_size == 100_000_000
     assert not spec.logs.stdout.read_bytes().strip(b"\0")
+
+
+async def test_who_carries_much_output_stands_behind_everybody_else(
+    driver: NativeDriver, task: MakeTask, tmp_path: Path
+) -> None:
+    """The limits of the loud task do not hold its waiter. A quiet one's has an end to tell in time."""
+    spec = task("echo quiet; read line < go; head -c 20000000 /dev/zero; read line < go")
+    os.mkfifo(spec.job_folder / "go")
+    await driver.start(spec)
+    started = TaskFolder(tmp_path / "state", ID.name).started()
+    assert started is not None
+    await until(lambda: spec.logs.stdout.stat().st_size > 0, "a line")
+    assert os.getpriority(os.PRIO_PROCESS, started.waiter.pid) == 0
+    (spec.job_folder / "go").write_text("\n")
+    await until(lambda: spec.logs.stdout.stat().st_size > 20_000_000, "all of the output")
+    await until(lambda: os.getpriority(os.PRIO_PROCESS, started.waiter.pid) == NICENESS, "the waiter to step back")
+    assert os.getpriority(os.PRIO_PROCESS, started.workload.pid) == 0
 
 
 async def test_a_process_that_closes_its_output_runs_on_and_ends_as_it_says(
