@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -98,13 +99,17 @@ class RayHosts:
         return self.nodes.pop(number).wait(timeout=40)
 
     def lose_head(self) -> None:
-        """For good: nobody reaches its machine any more, and nothing that `up` started runs there. Workloads may."""
+        """For good: nobody reaches its machine any more, and nothing that `up` started runs there. Workloads may.
+
+        Its temporary files go with it; hosts share a file system here, and the next head would ask after this one.
+        """
         self.segment[self.head].cut()
         state = self.stack.state
         sessions = [state.minder.pid, *(part.pid for part in state.parts.values())]
         for pid in [pid for session in sessions for pid in parts.session_members(session)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(leftovers.ray_folder(self.stack.data), ignore_errors=True)
 
     def move_head(self, number: int, **environment: str) -> None:
         """`up` on another host, whose `node` ends. Its name there is ours of the host."""
