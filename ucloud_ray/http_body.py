@@ -13,9 +13,7 @@ DISCARD_BYTES = 128 * 1024 * 1024
 while it still sends gets a broken connection instead of the answer that says why."""
 
 
-async def read_limited(
-    request: Request, max_bytes: int, took: Callable[[int], None] = lambda _: None
-) -> bytes | None:
+async def read_limited(request: Request, max_bytes: int, took: Callable[[int], None] = lambda _: None) -> bytes | None:
     """The whole body; None if it is larger, of which no more than the limit was ever held in memory. `took`: hears of
     the bytes that are held before they are; what it raises ends the reading."""
     declared = request.headers.get("content-length", "")
