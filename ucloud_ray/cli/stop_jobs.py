@@ -6,14 +6,15 @@ import time
 from pathlib import Path
 
 from ucloud_ray.cli import output
+from ucloud_ray.cli.api import Api
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import CliError
-from ucloud_ray.cli.follow import FINAL_STATES
 
 WAIT_SECONDS = 60.0
 """Without a job that ended."""
 LOOK_SECONDS = 0.3
 MANY = 100_000
+UNFINISHED = ("IN_QUEUE", "RUNNING", "CANCELING", "SUSPENDED")
 AT_ONCE = 100
 """Jobs in one request: a provider that has a thousand to stop must not be taken for dead."""
 
@@ -23,15 +24,12 @@ def stop_all_jobs(data: Path) -> None:
     with connect(None, None, None, data, admin=True) as api:
         told: set[str] = set()
         fewest, deadline = MANY, 0.0
-        while live := [job["id"] for job in api.jobs({}, MANY) if job["status"]["state"] not in FINAL_STATES]:
+        while live := _live(api):
             now = time.monotonic()
             if len(live) < fewest:
                 fewest, deadline = len(live), now + WAIT_SECONDS
-            untold = [job_id for job_id in live if job_id not in told][:AT_ONCE]
             try:
-                if untold:
-                    api.act("terminate", [{"id": job_id} for job_id in untold])
-                told.update(untold)
+                _tell(api, live, told)
             except CliError:  # asking again does no harm
                 if now > deadline:
                     raise
@@ -39,3 +37,17 @@ def stop_all_jobs(data: Path) -> None:
                 output.say(f"{len(live)} job(s) did not end within {WAIT_SECONDS:.0f} s: {', '.join(live[:5])}")
                 return
             time.sleep(LOOK_SECONDS)
+
+
+def _live(api: Api) -> list[str]:
+    """Asked for by state: there may be any number that are over."""
+    listed = (job for state in UNFINISHED for job in api.jobs({"filterState": state}, MANY))
+    return list(dict.fromkeys(job["id"] for job in listed))
+
+
+def _tell(api: Api, live: list[str], told: set[str]) -> None:
+    untold = [job_id for job_id in live if job_id not in told]
+    for start in range(0, len(untold), AT_ONCE):
+        some = untold[start : start + AT_ONCE]
+        api.act("terminate", [{"id": job_id} for job_id in some])
+        told.update(some)
