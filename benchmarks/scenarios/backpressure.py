@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from websockets.sync.client import ClientConnection, connect
@@ -19,7 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 from benchmarks import processes
 from benchmarks.core import Core
 from benchmarks.errors import BenchmarkError
-from benchmarks.measure import percentile
+from benchmarks.measure import interleave, percentile
 from benchmarks.options import Options, say
 from benchmarks.results import Figure, ScenarioResult, Setup, Target
 from benchmarks.stack import DEFAULT, EVERYTHING, Program, Stack, Tuning, running
@@ -51,8 +51,8 @@ Memory = dict[str, float]
 def run(result: ScenarioResult, options: Options) -> None:
     queue = Setup(DEFAULT.name, dict(DEFAULT.policy))
     result.setups.append(queue)
-    with running(DEFAULT, [WAITER, BLOCKER]) as stack:
-        _measure_queue(queue, stack, options.jobs)
+    with running(DEFAULT, [WAITER, BLOCKER]) as idle, running(DEFAULT, [WAITER, BLOCKER]) as stack:
+        _measure_queue(queue, idle, stack, options.jobs)
     follow = Setup(WHOLE_LOG.name, dict(WHOLE_LOG.policy))
     result.setups.append(follow)
     with running(WHOLE_LOG, [LOUD, QUICK]) as stack:
@@ -62,26 +62,27 @@ def run(result: ScenarioResult, options: Options) -> None:
 # ------------------------------------------------------------------------------------------------------- queue
 
 
-def _measure_queue(setup: Setup, stack: Stack, count: int) -> None:
-    _occupy(stack)
-    one = stack.user.create([WAITER.job()])[0]
-    core = Core(stack.folder / "data", stack.user.whole_job(one))
-    _user_create(stack)  # so that everything has been used once
-    empty = _series(setup, stack, "with an empty queue", count, lambda: _user_create(stack))
+def _measure_queue(setup: Setup, idle: Stack, stack: Stack, count: int) -> None:
+    """`idle`: an installation whose queue stays short, which is asked in turns: what else the machine does at that
+    moment is the same for both."""
+    for one in (idle, stack):
+        _occupy(one)
+        _user_create(one)  # so that everything has been used once
+    core = Core(stack.folder / "data", stack.user.whole_job(stack.user.create([WAITER.job()])[0]))
     before = _memory(stack)
     _fill(stack, QUEUED)
     time.sleep(SETTLE_SECONDS)
     after = _memory(stack)
-    full = _series(setup, stack, f"with {QUEUED} in the queue", count, lambda: _user_create(stack))
-    _add(
-        setup, "create with them, against an empty queue, p50", "×", percentile(full, 50) / percentile(empty, 50), RATIO
-    )
+    turns = interleave({"empty": lambda: _user_create(idle), "full": lambda: _user_create(stack)}, count)
+    _tell(setup, "with an empty queue", turns["empty"])
+    _tell(setup, f"with {QUEUED} in the queue", turns["full"])
+    ratio = percentile(turns["full"], 50) / percentile(turns["empty"], 50)
+    _add(setup, "create with them, against an empty queue, p50", "×", ratio, RATIO)
     per_job = 1000 * (after["supervisor"] - before["supervisor"]) / QUEUED
     _add(setup, "supervisor, for each live job", "KB", per_job, PER_JOB)
     _show(setup, before, after, f"with {QUEUED} in the queue")
     with _stopped(stack, "orchestrator"):
-        alone = _series(setup, stack, "at the provider, Core stopped", UPDATES // 2, core.create)
-        _add(setup, "create with the Core stopped, p99", "ms", 1000 * percentile(alone, 99))
+        _tell(setup, "at the provider, Core stopped", [core.create() for _ in range(UPDATES // 2)])
         _show(setup, after, _memory(stack), f"with {UPDATES} updates waiting, too")
 
 
@@ -109,16 +110,11 @@ def _user_create(stack: Stack, program: Program = WAITER) -> float:
     return time.perf_counter() - began
 
 
-def _series(setup: Setup, stack: Stack, when: str, count: int, create: Callable[[], float]) -> list[float]:
-    """One after the other, so that nobody waits for anybody but the system."""
-    used = sum(processes.cpu_seconds_of_living(stack.mark).values())
-    seconds = [create() for _ in range(count)]
-    used = sum(processes.cpu_seconds_of_living(stack.mark).values()) - used
+def _tell(setup: Setup, when: str, seconds: list[float]) -> None:
+    """Of creates one after the other, so that nobody waits for anybody but the system."""
     millis = [1000 * one for one in seconds]
     _add(setup, f"create {when}, p50", "ms", percentile(millis, 50), samples=millis)
     _add(setup, f"create {when}, p99", "ms", percentile(millis, 99))
-    _add(setup, f"create {when}: CPU of all parts", "ms", 1000 * used / count)
-    return seconds
 
 
 @contextlib.contextmanager
@@ -143,7 +139,8 @@ def _measure_followers(setup: Setup, stack: Stack, count: int) -> None:
         if time.monotonic() > deadline:
             raise BenchmarkError("the log does not become whole; see the logs")
         time.sleep(0.5)
-    quiet = _series(setup, stack, "without a follower", count, lambda: _user_create(stack, QUICK))
+    quiet = [_user_create(stack, QUICK) for _ in range(count)]
+    _tell(setup, "without a follower", quiet)
     time.sleep(SETTLE_SECONDS)
     before = _memory(stack)
     with contextlib.ExitStack() as sockets:
@@ -151,7 +148,8 @@ def _measure_followers(setup: Setup, stack: Stack, count: int) -> None:
             sockets.enter_context(_follow(stack, loud))
         time.sleep(SETTLE_SECONDS)
         _show(setup, before, _memory(stack), f"with {FOLLOWERS} followers of {GIGABYTES} GB that never read")
-        stuck = _series(setup, stack, "with followers that never read", count, lambda: _user_create(stack, QUICK))
+        stuck = [_user_create(stack, QUICK) for _ in range(count)]
+        _tell(setup, "with followers that never read", stuck)
         _add(setup, "create with them, against without, p50", "×", percentile(stuck, 50) / percentile(quiet, 50))
     time.sleep(SETTLE_SECONDS)
     _show(setup, before, _memory(stack), "after they have left")
