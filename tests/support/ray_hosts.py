@@ -120,10 +120,7 @@ class RayHosts:
         named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', NAMES[number])
         self.stack.prefix, self.stack.docker_url, self.head = host.command(*named), host.docker_url, number
         self.stack.environment |= {"DOCKER_HOST": host.docker_url, **environment}
-        try:
-            self.stack.up()
-        except AssertionError:  # the database is given up by the old head after 15 s, within which `up` may be tired
-            self.stack.up()
+        self.stack.up()
 
     def wait_for(self, *names: str, timeout: float = 60.0) -> None:
         """Until these hosts run containers that have a network."""

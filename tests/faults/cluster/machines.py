@@ -112,6 +112,13 @@ def reserved(cluster: RayHosts) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
+def has_writer(cluster: RayHosts) -> bool:
+    """Whether PostgreSQL takes somebody for the writer of the store."""
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+    with provider_database(cluster.stack) as connection:
+        return bool(connection.execute(sqlalchemy.text(query)).scalar())
+
+
 def held(cluster: RayHosts) -> set[str]:
     """Names of the placement groups that jobs hold by the store."""
     query = "SELECT uid, record FROM jobs WHERE phase IN ('starting', 'running', 'lingering')"

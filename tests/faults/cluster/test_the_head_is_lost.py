@@ -36,6 +36,8 @@ def test_another_machine_takes_over_from_a_head_that_is_lost(cluster: RayHosts, 
     kept.start()
     given_up.start()
     cluster.lose_head()
+    assert machines.has_writer(cluster), "nobody told PostgreSQL"
+    wait_until(lambda: not machines.has_writer(cluster), "PostgreSQL to give up the writer that is gone", 60.0)
 
     cluster.move_head(1, **GRACE)
     cluster.stop_node(2)
