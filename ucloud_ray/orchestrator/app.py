@@ -30,13 +30,18 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
     app.state.orchestrator = orchestrator
     settings = orchestrator.settings
     app.add_middleware(RequestRoom, most=settings.options.max_requests, most_body_bytes=settings.max_body_bytes)
-    for routes in (routes_control, routes_jobs, routes_drives, routes_accounting, routes_catalogue):
-        app.include_router(routes.router)
+    include_routes(app)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(StoreError, _store_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _unexpected)
     return app
+
+
+def include_routes(app: FastAPI) -> None:
+    """Everything that the orchestrator serves."""
+    for routes in (routes_control, routes_jobs, routes_drives, routes_accounting, routes_catalogue):
+        app.include_router(routes.router)
 
 
 async def _api_error(_: Request, error: Exception) -> Response:
