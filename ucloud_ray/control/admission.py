@@ -78,6 +78,8 @@ class Admission:
             for job_id in sorted(job.id for job in jobs):
                 await stack.enter_async_context(self.hold(job_id))
             known = [await self._known(job) for job in jobs]
+            restarting = [job.spec for job in known if job is not None and rules.is_restartable(job)]
+            await self._supervisor.access.admit(restarting)  # all or none: before anything is taken
             fresh = iter(await self._take([job for job, same in zip(jobs, known, strict=True) if same is None]))
             for same in known:
                 if same is not None:
@@ -112,8 +114,15 @@ class Admission:
             raise NotReady(NOT_STORED) from None
 
     async def restart(self, job: Job) -> None:
-        """A new life of a job that ended naturally (LC-26). Raises `BadRequest` if its files are not for it now."""
-        await self._supervisor.access.admit([job.spec])
+        """A new life of a job that ended naturally (LC-26), unless it began since `job` was read, or the id is another
+        job's now (O3)."""
+        async with self.hold(job.id):
+            now = self._supervisor.engine.newest(job.id) or await self._parts.store.find(JobRef(job.id, None))
+            if now == job:
+                await self._begin_again(job)
+
+    async def _begin_again(self, job: Job) -> None:
+        """The caller holds its id."""
         self._supervisor.engine.load(job)
         await self._supervisor.engine.settle(job.uid, Restarted())
 
@@ -127,7 +136,7 @@ class Admission:
 
     async def _repeat(self, job: Job) -> None:
         if rules.is_restartable(job):
-            await self.restart(job)
+            await self._begin_again(job)
         elif job.final:
             await self.repeat_end(job)
 

@@ -79,11 +79,14 @@ class Requests:
         self._require_room(refs)
         for ref in refs:
             job = await self._job(ref)
-            await self._supervisor.credits.require(job.id, job.spec)  # SUS-7
+            refusal = rules.refuse_unsuspension(job)
+            if refusal is None:
+                await self._supervisor.credits.require(job.id, job.spec)  # SUS-7
+                await self._supervisor.access.admit([job.spec])
             if rules.is_restartable(job):
                 await self._admission.restart(job)
             else:
-                await self._order(job, rules.refuse_unsuspension(job), UnsuspendRequested())
+                await self._order(job, refusal, UnsuspendRequested())
 
     async def verify(self, items: Sequence[tuple[JobRef, JobState]]) -> None:
         self._check_ready()

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
 from tests.unit.control.rig import Rig, job, ref, spec
-from ucloud_ray.control import access_keeper
+from ucloud_ray.control import access_keeper, offers
 from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.ports import AccessUnknown
-from ucloud_ray.control.service import NewJob
+from ucloud_ray.control.service import BackendSupport, NewJob
 from ucloud_ray.domain import texts
-from ucloud_ray.domain.job import JobState, MountRequest, Owner
+from ucloud_ray.domain.job import Backend, JobState, MountRequest, Owner
 from ucloud_ray.domain.sharing import Share
 from ucloud_ray.settings import DriveOwner, DriveSettings
 
@@ -27,12 +28,18 @@ class Shares:
     def __init__(self) -> None:
         self.given: dict[str, frozenset[str]] | None = {"alice": EDIT}
         self.down = False
+        self.slow: asyncio.Event | None = None
+        """What those who ask now wait for."""
+        self.waiting = 0
         self.asked: list[list[str]] = []
 
     async def shares(self, drives: Sequence[str]) -> Mapping[str, Share]:
         self.asked.append(list(drives))
         if self.down:
             raise AccessUnknown("the Core is down")
+        if self.slow is not None:
+            self.waiting += 1
+            await self.slow.wait()
         return {} if self.given is None else {drive: Share("Data", Owner("bob"), self.given) for drive in drives}
 
 
@@ -178,6 +185,59 @@ async def test_a_new_life_is_refused_where_the_right_is_gone(rig: Rig, shares: S
             await again
     assert rig.states("41") == LOST
     assert life.supervisor.engine.jobs() == []
+
+
+async def test_a_new_life_that_is_refused_takes_nothing_else_of_its_request(rig: Rig, shares: Shares) -> None:
+    """REC-17."""
+    life = await rig.start()
+    again = using("41", run="", restart_on_exit=True)
+    await life.requests.submit([again])
+    await rig.until_state("41", JobState.SUCCESS)
+    shares.given = {}
+    with pytest.raises(BadRequest, match="not on a drive of this workspace"):
+        await life.requests.submit([job("42"), again])
+    assert life.supervisor.engine.jobs() == []
+    assert await rig.store.find(ref("42")) is None
+
+
+async def test_a_resumption_that_was_overtaken_by_a_whole_life_begins_no_other(rig: Rig, shares: Shares) -> None:
+    """LC-26: what it read of the job is old."""
+    life = await rig.start()
+    [uid] = await life.requests.submit([using("41", run="stdout=started", restart_on_exit=True)])
+    await rig.until_state("41", JobState.SUCCESS)
+    await rig.until_nothing_is_left()
+    shares.slow = asyncio.Event()
+    late = asyncio.create_task(life.requests.unsuspend([ref("41")]))
+    await rig.until(lambda: shares.waiting, "the late one to be under way")
+    shares.slow, gate = None, shares.slow
+    await life.requests.unsuspend([ref("41")])
+    await rig.until(lambda: rig.states("41") == LOST * 2, "the next life")
+    await rig.until_nothing_is_left()
+    gate.set()
+    await late
+    await rig.quiet()
+    assert (rig.states("41"), rig.starts(uid)) == (LOST * 2, 2)
+    assert life.supervisor.engine.jobs() == []
+
+
+async def test_a_machine_is_not_resumed_where_the_right_is_gone(
+    rig: Rig, shares: Shares, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SUS-10, ACC-19: until it is given back."""
+    suspends = BackendSupport(enabled=True, suspension=True)
+    monkeypatch.setattr(offers, "SUPPORTED", {**offers.SUPPORTED, Backend.VIRTUAL_MACHINE: suspends})
+    life = await rig.start()
+    await life.requests.submit([using("41", backend=Backend.VIRTUAL_MACHINE)])
+    await rig.until_state("41", JobState.RUNNING)
+    shares.given = {}
+    await life.requests.access_changed()
+    await rig.until_state("41", JobState.SUSPENDED)
+    with pytest.raises(BadRequest, match="not on a drive of this workspace"):
+        await life.requests.unsuspend([ref("41")])
+    await rig.until_phase("41", "suspended")
+    shares.given = {"alice": EDIT}
+    await life.requests.unsuspend([ref("41")])
+    await rig.until(lambda: rig.states("41").count(JobState.RUNNING) == 2, "it to run again")
 
 
 async def test_answers_of_a_moment_ago_serve_the_next_job(

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.contract.store.jobs import a_job
 from tests.unit.control.rig import Rig, job, ref, spec
 from ucloud_ray.control.credits import STOP, Credits, Memory
-from ucloud_ray.control.errors import PaymentRequired
+from ucloud_ray.control.errors import BadRequest, PaymentRequired
 from ucloud_ray.control.ports import CoreSilent
 from ucloud_ray.domain.events import Event
 from ucloud_ray.domain.ids import JobId, JobUid
@@ -171,3 +171,14 @@ async def test_a_job_is_not_resumed_without_funds_and_stays_as_it_was(rig: Rig) 
     life.supervisor.credits.unlocked(ALICE, CATEGORY)
     await life.requests.unsuspend([ref("1")])
     await rig.until(lambda: rig.states("1").count(JobState.RUNNING) == 2, "the next life")
+
+
+async def test_who_cannot_pay_is_told_first_that_a_job_cannot_be_resumed(rig: Rig) -> None:
+    """11.4, SUS-6."""
+    rig.funds = Funds()
+    life = await rig.start()
+    await life.requests.submit([job("1")])
+    await rig.until_state("1", JobState.SUCCESS)
+    life.supervisor.credits.locked(ALICE, CATEGORY)
+    with pytest.raises(BadRequest, match="has ended and cannot be resumed"):
+        await life.requests.unsuspend([ref("1")])

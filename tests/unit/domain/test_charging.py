@@ -145,13 +145,29 @@ def test_usage_is_reported_as_a_whole_and_rounded_down() -> None:
     assert due == [Charge("job-41", "reportUsage", units=16, periods=1)]
 
 
-def test_usage_of_the_next_life_is_added() -> None:
+def next_life(job: Job, at: int) -> Job:
+    """It is restarted, and runs from that moment on."""
+    job, _ = turn(job, Restarted(), at)
+    job, _ = turn(job, PlacementGranted(job.incarnation + 1, ("node-0",)), at)
+    return turn(job, ReplicaStarted(job.incarnation, 0, HANDLE), at)[0]
+
+
+def test_usage_of_all_lives_is_added() -> None:
     """LC-26, ACC-13: one scope for ever."""
     job, _ = end(running(paid(restart_on_exit=True), REPORTS), MINUTE)
-    job = after(job, Restarted(), at=NOW + 10 * MINUTE)
-    job = start_all(after(job, PlacementGranted(job.incarnation + 1, ("node-0",)), at=NOW + 11 * MINUTE))
-    _, due = turn(job, ChargeDue(), 3 * MINUTE)
-    assert [charge.units for charge in due] == [1 + 3]
+    job, _ = end(next_life(job, 10 * MINUTE), 13 * MINUTE)
+    _, due = turn(next_life(job, 20 * MINUTE), ChargeDue(), 22 * MINUTE)
+    assert [charge.units for charge in due] == [1 + 3 + 2]
+
+
+def test_every_life_is_charged_from_its_own_beginning() -> None:
+    """LC-26, ACC-6, ACC-7: the minute that the first one began and did not use is nothing to the next."""
+    job, first = end(running(paid(restart_on_exit=True)), 10_000)
+    _, second = end(next_life(job, 30_000), 120_000)
+    assert [(charge.charge_id, charge.units) for charge in (*first, *second)] == [
+        (f"41-charge-{NOW}", 1),
+        (f"41-charge-{NOW + 30_000}", 2),
+    ]
 
 
 def test_time_is_charged_until_the_real_end() -> None:
