@@ -2,7 +2,8 @@
 
 Everything that a supervisor does to the world goes through one fuse: transactions of the store, calls to the cluster,
 requests to the Core. Each of them has a number. At the chosen number either the process is gone, before the effect or
-right after it, or the call fails once, before the effect or with its answer lost.
+right after it, or the call fails once, before the effect or with its answer lost, or it hangs until somebody ends the
+process.
 """
 
 from __future__ import annotations
@@ -28,19 +29,32 @@ class Fault(StrEnum):
     FAIL_BEFORE = "failure before"
     LOST_ANSWER = "lost answer"
     """The effect happened, and whoever asked for it was told that it failed."""
+    HANG_BEFORE = "hanging before"
+    """Everything else goes on until the process is ended for it."""
+    HANG_AFTER = "hanging after"
 
     @property
     def crash(self) -> bool:
         return self in (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
 
     @property
+    def hang(self) -> bool:
+        return self in (Fault.HANG_BEFORE, Fault.HANG_AFTER)
+
+    @property
     def after(self) -> bool:
-        return self in (Fault.CRASH_AFTER, Fault.LOST_ANSWER)
+        return self in (Fault.CRASH_AFTER, Fault.LOST_ANSWER, Fault.HANG_AFTER)
+
+
+HANGING_SECONDS = 0.1
+"""Until somebody ends a process that hangs (REC-6)."""
 
 
 EFFECTS = {
     "store": frozenset({"commit", "enqueue", "acknowledge", "settle_charges"}),
-    "cluster": frozenset({"place", "keep_only", "release", "prepare_and_start", "stop", "wait", "destroy"}),
+    "cluster": frozenset(
+        {"place", "keep_only", "release", "prepare_and_start", "stop", "wait", "destroy", "apply_network"}
+    ),
     "core": frozenset({"update", "charge", "enough", "knows", "newest_updates"}),
 }
 _TROUBLE: dict[str, Callable[[], Exception]] = {
@@ -87,6 +101,9 @@ class Fuse:
         if self.fault.after:
             with suppress(Exception):
                 await do()
+        if self.fault.hang:
+            asyncio.get_running_loop().call_later(HANGING_SECONDS, self.blown.set)
+            await asyncio.get_running_loop().create_future()
         if self.fault.crash:
             self.blown.set()
             await self.gate()

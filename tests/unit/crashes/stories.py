@@ -16,7 +16,7 @@ from tests.unit.crashes.world import RULES, World
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.service import NewJob
 from ucloud_ray.domain.ids import Millis
-from ucloud_ray.domain.job import Backend, Rules
+from ucloud_ray.domain.job import Backend, Rank, Rules
 
 MINUTE = 60_000
 FINISHED = "The job has finished processing!"
@@ -48,6 +48,23 @@ class Story:
     """A crash before an effect is mostly one after the effect before it, and costs as much time."""
     judge: Callable[[World], None] = lambda world: None
     """What else must be true."""
+    ended: Callable[[Rank], bool] = lambda rank: rank.exit is not None and not rank.lost
+    """How every rank of the last job ended."""
+    repeats: bool = False
+    """Whether an update may be seen twice in a row."""
+
+
+def _unknown(rank: Rank) -> bool:
+    """It never ran, or nobody saw its end."""
+    return rank.exit is None
+
+
+def _either(rank: Rank) -> bool:
+    return rank.over
+
+
+def _with(code: int) -> Callable[[Rank], bool]:
+    return lambda rank: rank.exit is not None and rank.exit.code == code
 
 
 async def submit(world: World, new: NewJob) -> None:
@@ -65,6 +82,22 @@ async def _ends(world: World) -> None:
 
 async def _ranks(world: World) -> None:
     await submit(world, world.new("1", "stdout=started", "run=20ms", replicas=3))
+
+
+async def _ranks_apart(world: World) -> None:
+    """On two machines, whose firewalls have to let them talk."""
+    await submit(world, world.new("1", "stdout=started", "run=20ms", replicas=2, machine="whole"))
+
+
+async def _second_attempt(world: World) -> None:
+    world.machines.hosts["node-a"].driver.failures = 1
+    await submit(world, world.new("1", "stdout=started", "run=10ms"))
+
+
+async def _given_up(world: World) -> None:
+    """REC-11: the Core gave up waiting for the answer to its `create`, and has no such job."""
+    world.core.denied = True
+    await submit(world, world.new("1", "stdout=started", "run=forever"))
 
 
 async def _cancelled_in_the_queue(world: World) -> None:
@@ -189,8 +222,13 @@ _SUCCESS = ("IN_QUEUE RUNNING SUCCESS",)
 _CANCELLED = ("IN_QUEUE RUNNING CANCELING SUCCESS",)
 
 STORIES = (
-    Story("a job that ends", _ends, Outcome(_SUCCESS, f"{FINISHED} (exit code 7)"), faults=tuple(Fault)),
-    Story("three ranks", _ranks, Outcome(_SUCCESS, FINISHED), ranks=3),
+    Story(
+        "a job that ends", _ends, Outcome(_SUCCESS, f"{FINISHED} (exit code 7)"), faults=tuple(Fault), ended=_with(7)
+    ),
+    Story("three ranks", _ranks, Outcome(_SUCCESS, FINISHED), ranks=3, ended=_with(0)),
+    Story("ranks on two machines", _ranks_apart, Outcome(_SUCCESS, FINISHED), ranks=2, ended=_with(0)),
+    Story("an image that comes at the second attempt", _second_attempt, Outcome(_SUCCESS, FINISHED), ended=_with(0)),
+    Story("a create that was given up", _given_up, Outcome(("",), "", (0, 1), (0, 1)), ended=_either),
     Story(
         "cancelled in the queue", _cancelled_in_the_queue,
         Outcome(("IN_QUEUE CANCELING SUCCESS",), CANCELLED, starts=(0,), units=(0,)),
@@ -198,15 +236,18 @@ STORIES = (
     Story(
         "cancelled while it starts", _cancelled_while_it_starts,
         Outcome(("IN_QUEUE CANCELING SUCCESS", *_CANCELLED), CANCELLED, starts=(0, 1), units=(0, 1)),
+        ended=_either,
     ),
     Story("cancelled while it runs", _cancelled_while_it_runs, Outcome(_CANCELLED, CANCELLED), ranks=2),
     Story(
         "a start that fails once", _second_start,
         Outcome((*_SUCCESS, "IN_QUEUE FAILURE"), "", starts=(0, 1), units=(0, 1)),
+        ended=_either,
     ),
     Story(
         "a job that cannot start", _never_starts,
         Outcome(("IN_QUEUE FAILURE",), "Your job could not be started: there is no image of this name", (0,), (0,)),
+        ended=_unknown,
     ),
     Story("a deadline", _expired, Outcome(("IN_QUEUE RUNNING EXPIRED",), "Your job has expired")),
     Story(
@@ -215,6 +256,7 @@ STORIES = (
             ("IN_QUEUE RUNNING FAILURE",),
             "Your job failed because the machine it was running on is no longer available",
         ),
+        ended=_unknown,
     ),
     Story("an extension", _extended, Outcome(_CANCELLED, CANCELLED), judge=_as_extended),
     Story(
@@ -235,11 +277,13 @@ STORIES = (
             starts=(2,),
             units=(1,),
         ),
+        repeats=True,
     ),
     Story("a job that is charged while it runs", _charged, Outcome(_CANCELLED, CANCELLED, units=(3,))),
     Story(
         "a workspace without credits", _no_credits,
         Outcome(("IN_QUEUE SUCCESS", "IN_QUEUE RUNNING SUCCESS"), NO_CREDITS, starts=(0, 1), units=(0, 1, 2)),
+        ended=_either,
     ),
     Story("credits that run out", _out_of_credits, Outcome(_SUCCESS, NO_CREDITS, units=(2,))),
     Story("an id that is given to another job", _id_given_away, Outcome(_SUCCESS, FINISHED)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +19,13 @@ from structlog.testing import capture_logs
 
 from tests.unit.control.rig import ShiftedClock
 from tests.unit.crashes.fuse import Fault, Fuse
-from tests.unit.crashes.stories import STORIES, Story
+from tests.unit.crashes.stories import MINUTE, STORIES, Story
 from tests.unit.crashes.virtual_time import virtual_time
 from tests.unit.crashes.world import World, open_world_store, tag_tasks
 from ucloud_ray.control import charger, charging_cycle, engine, leftovers, offers, scheduler, supervisor
 from ucloud_ray.control import credits as funds
 from ucloud_ray.control.service import BackendSupport
-from ucloud_ray.domain.job import Backend
+from ucloud_ray.domain.job import Backend, Job
 from ucloud_ray.store import SqlJobStore
 
 RHYTHM = charger.Rhythm(gather=0.002, first_pause=0.002, longest_pause=0.01)
@@ -59,7 +60,7 @@ class Stage:
             async with asyncio.timeout(60):
                 await story.play(world)
                 await world.settle()
-            judge(story, world)
+            judge(story, world, await world.store.get(world.uids[-1]))
         finally:
             living.cancel()
             await asyncio.gather(living, return_exceptions=True)
@@ -67,14 +68,32 @@ class Stage:
                 await life.drop()
 
 
-def judge(story: Story, world: World) -> None:
+def judge(story: Story, world: World, last: Job | None) -> None:
+    """`last`: the record of the job that was accepted last."""
     told, outcome = world.core.job("1"), story.outcome
     assert " ".join(told.states) in outcome.states, told.updates
-    assert outcome.text in told.texts[-1], told.texts
+    assert outcome.text in "".join(told.texts[-1:]), told.texts
+    assert story.repeats or all(one != other for one, other in pairwise(told.updates)), "an update came twice"
     starts = {sum(world.starts(uid, rank) for uid in world.uids[-1:]) for rank in range(story.ranks)}
     assert starts <= set(outcome.starts), f"started {starts}"
     assert world.core.units("1") in outcome.units or len(world.uids) > 1, world.core.charged
+    assert last is not None
+    assert last.final, last
+    assert all(story.ended(rank) for rank in last.ranks), last.ranks
+    judge_charges(world, last)
     story.judge(world)
+
+
+def judge_charges(world: World, last: Job) -> None:
+    """ACC-6: what the Core was told of the last life is its running time, a begun minute counting as a whole one."""
+    times = last.times
+    charged = sum(
+        units
+        for name, units in world.core.charged.items()
+        if int(name.rpartition("-")[2]) >= (times.first_running or 0)
+    )
+    owed = 0 if times.first_running is None else max(1, -(-times.ran // MINUTE))
+    assert world.core.denied or charged == owed, f"{charged} charged of {owed}; {times}"
 
 
 def _words(fuses: tuple[Fuse, ...]) -> str:
@@ -86,8 +105,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Waits that only matter in real life."""
     monkeypatch.setattr(engine, "RETRY_SECONDS", 0.005)
     monkeypatch.setattr(engine, "CLOSE_SECONDS", 0.02)
-    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(leftovers, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(leftovers, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "ADOPT_SECONDS", 0.005)
     monkeypatch.setattr(charging_cycle, "FIRST_SECONDS", 0.02)
     machines = BackendSupport(enabled=True, suspension=True)

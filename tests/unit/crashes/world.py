@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.support.local_cluster import PROVIDER, LocalCluster, Machines
+from tests.support.local_cluster import PROVIDER, Host, LocalCluster, Machines
 from tests.unit.control.rig import CREATED, PRODUCTS, ShiftedClock, job
 from tests.unit.crashes.core import MemoryCore
 from tests.unit.crashes.fuse import Fuse, Fused
@@ -43,6 +43,7 @@ PATIENCE = Patience(retry=0.002, retry_most=0.01, host_grace=0.1, start=0.3)
 RULES = Rules(replica_linger=40, stop_grace=100, start_pause=5)
 TIMING = Timing(Backoff(0.002, 0.01), gather=0.0, second_request_after=0.01, unknown_for=0, denials=1)
 LONGEST_SECONDS = 8.0
+LOOK_SECONDS = 0.01
 
 _LIFE: ContextVar[object | None] = ContextVar("life", default=None)
 _TASKS: weakref.WeakKeyDictionary[asyncio.Task[Any], object] = weakref.WeakKeyDictionary()
@@ -78,7 +79,7 @@ class Life:
                 orphan_grace=0.05,
                 accounting=core,
                 funds=core,
-                charge_interval=0.02,
+                charge_interval=0.05,
                 log_replay_bytes=1024,
                 relay_key=b"k" * 32,
             )
@@ -158,7 +159,7 @@ class World:
                     with suppress(NotReady, StoreUnavailable):
                         return answer.result()
                 answer.cancel()
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def until(self, condition: Callable[[], Any], what: str) -> None:
         deadline = asyncio.get_running_loop().time() + LONGEST_SECONDS
@@ -167,7 +168,7 @@ class World:
                 raise AssertionError(f"a supervisor ended by itself: {problem!r}")
             if asyncio.get_running_loop().time() > deadline:
                 raise AssertionError(f"waited in vain for {what}; told: {self.told()}")
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def until_state(self, id: str, state: str) -> None:
         await self.until(lambda: state in self.core.job(id).states, f"{id} to be {state}")
@@ -177,14 +178,14 @@ class World:
         deadline = asyncio.get_running_loop().time() + LONGEST_SECONDS
         while self.life is None or await self.store.pending_updates():
             assert asyncio.get_running_loop().time() < deadline, "updates are left"
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def settle(self) -> None:
         """Until nothing is owed: no live job, nothing held, nothing to tell or to charge."""
         deadline = asyncio.get_running_loop().time() + LONGEST_SECONDS
         while owed := await self._owed():
             assert asyncio.get_running_loop().time() < deadline, f"left: {owed}; told: {self.told()}"
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _owed(self) -> dict[str, Any]:
         """What is left, as one and the same supervisor sees it."""
@@ -197,6 +198,8 @@ class World:
             "charges": await self.store.charges(1),
             "tasks": await self.machines.tasks(),
             "reservations": dict(self.machines.reservations),
+            **_held(life.supervisor),
+            "let through": [pair for host in self.machines.hosts.values() for pair in _pairs(host)],
         }
         return {what: left for what, left in owed.items() if left} if life is self.life else {"supervisor": "gone"}
 
@@ -211,6 +214,20 @@ class World:
 
     def close(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _held(supervisor: Supervisor) -> dict[str, Any]:
+    """What its books say that jobs hold."""
+    scheduler = supervisor.scheduler
+    return {
+        "addresses": dict(scheduler.addresses._of_job),
+        "bookings": list(scheduler.ledger.holdings()),
+        "queues": [entry.uid for entry in scheduler.in_order()],
+    }
+
+
+def _pairs(host: Host) -> tuple[tuple[str, str], ...]:
+    return host.plans[-1].pairs if host.plans else ()
 
 
 async def open_world_store(folder: Path, clock: ShiftedClock) -> SqlJobStore:
