@@ -6,7 +6,6 @@ import http.client
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,23 +19,25 @@ PROVIDER = "example"
 SECONDS = 10.0
 
 
-@dataclass(slots=True)
 class Core:
-    data: Path
-    job: Mapping[str, Any]
-    """A job as the orchestrator has it, with everything about it; its copies are created."""
-    _number: int = field(default=1_000_000, repr=False)
+    def __init__(self, data: Path, job: Mapping[str, Any]) -> None:
+        """`job`: as the orchestrator has it, with everything about it; its copies are created. Raises
+        `BenchmarkError`."""
+        state = state_file.read(data)
+        if state is None:
+            raise BenchmarkError("the stack is gone")
+        self._url = state.provider_url
+        self._job = job
+        self._token = ServiceToken(ProviderKeys(data, PROVIDER))
+        self._number = 1_000_000
 
     def create(self) -> float:
         """Seconds until the provider has taken one more job of another id. Raises `BenchmarkError`."""
-        state = state_file.read(self.data)
-        if state is None:
-            raise BenchmarkError("the stack is gone")
         self._number += 1
-        new = {**self.job, "id": str(self._number), "createdAt": time.time_ns() // 1_000_000, "updates": []}
-        token = ServiceToken(ProviderKeys(self.data, PROVIDER)).current()
+        new = {**self._job, "id": str(self._number), "createdAt": time.time_ns() // 1_000_000, "updates": []}
+        token = self._token.current()
         began = time.perf_counter()
-        _post(state.provider_url, f"/ucloud/{PROVIDER}/jobs", {"items": [new]}, token)
+        _post(self._url, f"/ucloud/{PROVIDER}/jobs", {"items": [new]}, token)
         return time.perf_counter() - began
 
 
