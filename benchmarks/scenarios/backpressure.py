@@ -126,7 +126,8 @@ def _stopped(stack: Stack, part: str) -> Iterator[None]:
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # it was taken for hanging, and started again
+                os.kill(pid, signal.SIGCONT)
 
 
 # --------------------------------------------------------------------------------------------------- followers
