@@ -93,6 +93,7 @@ def test_the_new_time_is_told_as_the_total_in_milliseconds(followed: Followed) -
 def test_it_is_terminated_early_and_says_goodbye(followed: Followed) -> None:
     """LC-4, LC-12; the document shows the state SUCCESS after it, and these texts."""
     sample = followed.steps[5].sample
+    assert set(differences(sample, followed.over)) == OF_A_REAL_JOB.keys() | {"updates[2]"}
     assert followed.over["status"]["state"] == sample["status"]["state"] == "SUCCESS"
     assert states(followed.job) == ["IN_QUEUE", "RUNNING", "CANCELING", "SUCCESS"]
     assert texts(followed.job)[-1] == sample["updates"][-1]["status"] == "Your job has been cancelled!"

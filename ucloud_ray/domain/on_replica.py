@@ -77,9 +77,9 @@ def _over(job: Job, phase: LivePhase, rank: Rank, now: Millis) -> Decision:
             return _begin(job, ranks, now)
         case Running() | Lingering():
             return _after_end(job, phase, ranks, now)
-        case Ending(verdict=verdict):  # an end that we caused does not change the verdict
+        case Ending(verdict=verdict):
             if all(rank.over for rank in ranks):
-                return transitions.clean(job, ranks, verdict, now)
+                return transitions.clean(job, ranks, verdicts.after_stop(job, ranks, verdict), now)
             return transitions.to_phase(job, Ending(ranks, verdict))
 
 

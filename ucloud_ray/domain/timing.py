@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ucloud_ray.domain.ids import Millis
-from ucloud_ray.domain.job import Job, Lingering, Running, Suspended, TimeBook
+from ucloud_ray.domain.job import Job, Lingering, Rank, Running, Suspended, TimeBook
 
 WARNING = 24 * 3600 * 1000
 """Milliseconds before a suspended machine's time ends at which its user is told (TIME-4)."""
+
+ACCURACY = 2_000
+"""Milliseconds to which a deadline is kept (TIME-10), and to which the times that machines tell are believed."""
 
 
 def enter_running(times: TimeBook, now: Millis) -> TimeBook:
@@ -47,6 +51,15 @@ def expired(job: Job, now: Millis) -> bool:
     """Whether the deadline ends the job now. Never while it is in the queue (LC-2)."""
     end = deadline(job)
     return isinstance(job.phase, Running | Lingering | Suspended) and end is not None and now >= end
+
+
+def ended_in_time(job: Job, ranks: Iterable[Rank]) -> bool:
+    """Whether all of them are known to have ended before the deadline, by themselves therefore."""
+    end, since = deadline(job), job.times.running_since
+    if end is None or since is None:
+        return False
+    ends = (None if rank.exit is None else rank.exit.at for rank in ranks)
+    return all(at is not None and since <= at < end - ACCURACY for at in ends)
 
 
 def warns_at(job: Job) -> Millis | None:

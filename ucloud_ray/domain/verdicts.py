@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ucloud_ray.domain import texts
+from ucloud_ray.domain import texts, timing
 from ucloud_ray.domain.events import StopCause
 from ucloud_ray.domain.job import Backend, Exit, Job, JobState, Rank, Verdict
 
@@ -57,6 +57,14 @@ def natural(job: Job, ranks: Sequence[Rank]) -> Verdict:
 def at_deadline(job: Job, ranks: Sequence[Rank]) -> Verdict:
     """What still runs expires; what ended by itself before keeps its own verdict (TIME-10)."""
     return _worst((*_of_ranks(job, ranks), EXPIRED))
+
+
+def after_stop(job: Job, ranks: Sequence[Rank], verdict: Verdict) -> Verdict:
+    """An end that we caused does not change the verdict. What was over before its deadline has not expired, although
+    nobody looked until after it: we caused nothing (TIME-10, TIME-11)."""
+    if verdict.state is JobState.EXPIRED and timing.ended_in_time(job, ranks):
+        return natural(job, ranks)
+    return verdict
 
 
 def _of_ranks(job: Job, ranks: Iterable[Rank]) -> tuple[Verdict, ...]:

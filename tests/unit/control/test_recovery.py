@@ -14,7 +14,7 @@ from tests.support.local_cluster import LocalCluster
 from tests.unit.control.rig import Rig, job, ref
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.operation import Operation
-from ucloud_ray.domain import texts
+from ucloud_ray.domain import texts, timing
 from ucloud_ray.domain.job import JobState
 
 WHOLE_LIFE = [JobState.IN_QUEUE, JobState.RUNNING, JobState.SUCCESS]
@@ -192,6 +192,23 @@ async def test_the_deadline_passes_also_while_nobody_is_there(rig: Rig) -> None:
     ended = await rig.store.find(ref("41"))
     assert ended.times.ran >= 2 * 3_600_000
     assert rig.states("41") == [JobState.IN_QUEUE, JobState.RUNNING, JobState.EXPIRED]
+    await rig.until_nothing_is_left()
+
+
+async def test_who_ended_before_the_deadline_has_not_expired_although_nobody_looked_until_after_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TIME-10, conformance points 11 and 18: nothing was stopped, it was over by itself."""
+    monkeypatch.setattr(timing, "ACCURACY", 10)
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=30ms", "exit=3", time_allocation=120)])
+    running = await rig.until_phase("41", "running")
+    await rig.crash()
+    await rig.until(lambda: timing.expired(running, rig.clock.now()), "its deadline, while nobody is there")
+    await rig.start()
+    await rig.until(lambda: len(rig.states("41")) == 3, "its end")
+    assert rig.states("41") == WHOLE_LIFE
+    assert rig.told("41")[-1].status == "The job has finished processing! (exit code 3)"
     await rig.until_nothing_is_left()
 
 

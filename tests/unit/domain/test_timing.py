@@ -174,3 +174,25 @@ def test_time10_an_end_after_the_stop_was_sent_is_the_expiry() -> None:
 def test_time12_whichever_was_first_counts(first: Event, second: Event, end: JobState) -> None:
     job = after(running(spec(time_allocation=HOUR)), first, second, at=NOW + HOUR)
     assert cleaned_up(job)[1][-1].state is end
+
+
+@pytest.mark.parametrize(
+    ("at", "state"),
+    [
+        (HOUR - timing.ACCURACY - 1, JobState.SUCCESS),
+        (HOUR - timing.ACCURACY, JobState.EXPIRED),
+        (HOUR + 100, JobState.EXPIRED),
+        (-1, JobState.EXPIRED),
+        (None, JobState.EXPIRED),
+    ],
+    ids=["before", "almost before", "stopped", "before it ran", "unknown"],
+)
+def test_time10_who_was_over_before_the_deadline_has_not_expired(at: int | None, state: JobState) -> None:
+    """Nobody looked until two hours later; machines' clocks are believed to two seconds."""
+    job = after(running(spec(2, time_allocation=HOUR)), Tick(), at=NOW + 3 * HOUR)
+    job = after(job, ReplicaEnded(1, 0, Exit(code=3, at=Millis(NOW + 1))), at=NOW + 3 * HOUR)
+    end = Exit(code=0, at=None if at is None else Millis(NOW + at))
+    job = after(job, ReplicaEnded(1, 1, end), at=NOW + 3 * HOUR)
+    _, [told] = cleaned_up(job)
+    assert told.state is state
+    assert told.allow_restart is (state is JobState.SUCCESS)
