@@ -1,6 +1,6 @@
 """A job and the phases of its life, as frozen data.
 
-UCloud knows six states (job-semantics 1.1). Inside we need more: a state carries only the data it may have.
+UCloud knows seven states (job-semantics 1.1). Inside we need more: a state carries only the data it may have.
 
     QUEUED ──PlacementGranted──▶ STARTING ──all ranks started──▶ RUNNING ──first rank ended──▶ LINGERING
       ▲ │                          │                               │                             │
