@@ -117,10 +117,9 @@ class RayHosts:
         old, host = self.segment[self.head], self.segment[number]
         file = self.stack.data.parent / "ucloud-ray.yaml"
         file.write_text(file.read_text().replace(f"{old.address}:", f"{host.address}:"))
-        named = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', NAMES[number])
-        self.stack.prefix, self.stack.docker_url, self.head = host.command(*named), host.docker_url, number
+        self.stack.prefix, self.stack.docker_url, self.head = host.command(), host.docker_url, number
         self.stack.environment |= {"DOCKER_HOST": host.docker_url, **environment}
-        self.stack.up()
+        self.stack.up("--host", NAMES[number])
 
     def wait_for(self, *names: str, timeout: float = 60.0) -> None:
         """Until these hosts run containers that have a network."""

@@ -7,7 +7,6 @@ operator would run by hand with that file.
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import urllib.error
 import urllib.request
@@ -36,6 +35,8 @@ class Plan:
     data: Path
     ray_listen: tuple[str, int] | None
     """Where our own Ray listens; None when an existing cluster is used."""
+    host: str
+    """Our name of this machine (D7)."""
 
     @property
     def orchestrator_url(self) -> str:
@@ -46,14 +47,14 @@ class Plan:
         return self.settings.provider.public_url or f"http://{self.settings.provider.listen}"
 
 
-def run(data: Path, file: Path | None, port: int, provider_port: int, ray_address: str) -> None:
+def run(data: Path, file: Path | None, port: int, provider_port: int, ray_address: str, host: str) -> None:
     """Keep everything running until a signal. Raises `CliError` and `config.ConfigError`."""
     lock = minder.lock(data)
     try:
         before = state_file.read(data)
         if before is not None:
             stop_orphans(before)
-        plan = _plan(data, file, port, provider_port, ray_address, before)
+        plan = _plan(data, file, port, provider_port, ray_address, host, before)
         _write_effective(plan)
         _mind(plan)
     finally:
@@ -99,7 +100,13 @@ def _mark(pid: int | None) -> state_file.ProcessMark | None:
 
 
 def _plan(
-    data: Path, file: Path | None, port: int, provider_port: int, ray_address: str, before: state_file.UpState | None
+    data: Path,
+    file: Path | None,
+    port: int,
+    provider_port: int,
+    ray_address: str,
+    host: str,
+    before: state_file.UpState | None,
 ) -> Plan:
     taken: set[int] = set()
     orchestrator = _port(port, before.orchestrator_url if before else None, taken, "--port")
@@ -111,7 +118,7 @@ def _plan(
         ray_listen = _ray_listen(settings.ray.listen, before, taken)
         ray_address = "{}:{}".format(*ray_listen)
     settings = replace(settings, ray=replace(settings.ray, address=ray_address))
-    return Plan(registry_passwords.put_aside(_with_credentials(settings, data), data), data, ray_listen)
+    return Plan(registry_passwords.put_aside(_with_credentials(settings, data), data), data, ray_listen, host)
 
 
 def _ray_listen(wanted: str, before: state_file.UpState | None, taken: set[int]) -> tuple[str, int]:
@@ -187,7 +194,7 @@ def _ray(plan: Plan, environment: dict[str, str]) -> list[parts.PartSpec]:
         return []
     from ucloud_ray.cluster.local import ray_head_command
 
-    (address, port), host, hardware = plan.ray_listen, socket.gethostname(), node_offer.hardware_here()
+    (address, port), host, hardware = plan.ray_listen, plan.host, node_offer.hardware_here()
     resources = node_offer.resources(plan.settings, host, hardware)
     labels = node_offer.labels(plan.settings, host, hardware) | node_offer.visible_gpus(os.environ)
     gpus = node_offer.gpus(plan.settings, host, hardware)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -32,6 +33,9 @@ def up(
     ray_address: Annotated[
         str, typer.Option(metavar="ADDRESS", help="A Ray cluster that runs; `local` starts one here.")
     ] = "local",
+    host: Annotated[
+        str | None, typer.Option("--host", metavar="NAME", help="Name of this machine in the cluster; else its own.")
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything answers; leave it running.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -51,7 +55,7 @@ def up(
     else:
         from ucloud_ray.cli import embedded
 
-        embedded.run(data, config, port, provider_port, ray_address)
+        embedded.run(data, config, port, provider_port, ray_address, host or socket.gethostname())
 
 
 def _up_detached(data: Path, as_json: bool) -> None:

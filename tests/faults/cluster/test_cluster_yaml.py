@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.ray]
 
 BACK_SECONDS = 120.0
 WAIT = "echo start >> starts.txt; while [ ! -e gate ]; do sleep 0.2; done; exit 7"
+HEAD, NODE = "localhost", socket.gethostname()
+"""Names of the machines. Both are known here: Ray looks them up, and would wait for an answer."""
 OF_RAY = str(Path(ray.__file__).parent / "core/src/ray")
 
 
@@ -73,7 +76,7 @@ def test_the_commands_of_cluster_yaml_bring_everything_back(seen: Seen) -> None:
 
         Victims(stack).kill(made.head.pids(OF_RAY) + made.node.pids(OF_RAY))
         wait_until(lambda: stack.pid("provider") != front_end, "the front end to leave its lost cluster", BACK_SECONDS)
-        wait_until(lambda: made.machines() == {"head", "node"}, "both machines to be back", BACK_SECONDS)
+        wait_until(lambda: made.machines() == {HEAD, NODE}, "both machines to be back", BACK_SECONDS)
         assert not set(old) & set(made.raylets())
         assert states(stack.job(job_id)) == ["IN_QUEUE", "RUNNING"]
         folder = next((stack.data / "drives").rglob(f"{job_id}/starts.txt")).parent
@@ -102,21 +105,21 @@ def launched() -> Iterator[Launched]:
         (folder / "data/ray-token").write_text(secrets.token_hex(32))
         (folder / "data/ray-token").chmod(0o600)
         (folder / "ucloud-ray.yaml").write_text(yaml.safe_dump(config(head.address)))
-        stack = Stack(folder / "data", NO_DOCKER, head.command(*named("head")))
+        stack = Stack(folder / "data", NO_DOCKER, head.command(*named(HEAD)))
         stack.environment |= IMPATIENT | {
             "RAY_AUTH_TOKEN_PATH": str(stack.data / "ray-token"),
             "RAY_TMPDIR": str(segment.folder),
             "RAY_HEAD_IP": head.address,
         }
         try:
-            launch(head, "head", stack, "head_start_ray_commands")
-            launch(node, "node", stack, "worker_start_ray_commands")
+            launch(head, HEAD, stack, "head_start_ray_commands")
+            launch(node, NODE, stack, "worker_start_ray_commands")
             wait_until(lambda: len(node.pids(f"{OF_RAY}/raylet/raylet")) == 1, "the cluster", BACK_SECONDS)
             file = str(folder / "ucloud-ray.yaml")
             stack.up("--ray-address", f"{head.address}:6379", "--config", file)
             stack.add_shells()
             made = Launched(head, node, stack)
-            wait_until(lambda: made.machines() == {"head", "node"}, "both machines", BACK_SECONDS)
+            wait_until(lambda: made.machines() == {HEAD, NODE}, "both machines", BACK_SECONDS)
             wait_until(lambda: any(one["support"]["native"]["enabled"] for one in stack.support()), "a machine to sell")
             yield made
             stack.down("--stop-jobs")
