@@ -59,7 +59,7 @@ def ended_in_time(job: Job, ranks: Iterable[Rank]) -> bool:
     if end is None or since is None:
         return False
     ends = (None if rank.exit is None else rank.exit.at for rank in ranks)
-    return all(at is not None and since <= at < end - ACCURACY for at in ends)
+    return all(at is not None and since - ACCURACY <= at < end - ACCURACY for at in ends)
 
 
 def warns_at(job: Job) -> Millis | None:

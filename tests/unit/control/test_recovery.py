@@ -96,7 +96,7 @@ async def test_a_start_whose_answer_was_lost_is_attached_to(rig: Rig) -> None:
 
 async def test_a_running_job_is_watched_and_reserved_again_and_not_started(rig: Rig) -> None:
     life = await rig.start()
-    [uid] = await life.requests.submit([job("41", "run=150ms", "stdout=started")])
+    [uid] = await life.requests.submit([job("41", "run=forever", "stdout=started")])
     await rig.until_state("41", JobState.RUNNING)
     await rig.crash()
     rig.machines.restart_cluster()
@@ -104,9 +104,10 @@ async def test_a_running_job_is_watched_and_reserved_again_and_not_started(rig: 
     await rig.until(lambda: rig.machines.reservations, "the reservation once more")
     assert (await life.requests.view(ref("41"))).state is JobState.RUNNING
     assert await Operation(life.supervisor).watched() == {"ranks": 1, "watched": 1}
+    await life.requests.terminate([ref("41")])
     await rig.until_state("41", JobState.SUCCESS)
     assert not life.cluster.called("start")
-    assert rig.states("41") == WHOLE_LIFE
+    assert rig.states("41") == [JobState.IN_QUEUE, JobState.RUNNING, JobState.CANCELING, JobState.SUCCESS]
     assert rig.starts(uid) == 1
     await rig.until_nothing_is_left()
 
@@ -199,9 +200,9 @@ async def test_who_ended_before_the_deadline_has_not_expired_although_nobody_loo
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TIME-10, conformance points 11 and 18: nothing was stopped, it was over by itself."""
-    monkeypatch.setattr(timing, "ACCURACY", 10)
-    life = await rig.start()
-    await life.requests.submit([job("41", "run=30ms", "exit=3", time_allocation=120)])
+    monkeypatch.setattr(timing, "ACCURACY", 100)
+    life = await rig.start(lambda cluster: cluster.hold("wait"))
+    await life.requests.submit([job("41", "run=400ms", "exit=3", time_allocation=600)])
     running = await rig.until_phase("41", "running")
     await rig.crash()
     await rig.until(lambda: timing.expired(running, rig.clock.now()), "its deadline, while nobody is there")

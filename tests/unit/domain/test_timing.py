@@ -182,7 +182,7 @@ def test_time12_whichever_was_first_counts(first: Event, second: Event, end: Job
         (HOUR - timing.ACCURACY - 1, JobState.SUCCESS),
         (HOUR - timing.ACCURACY, JobState.EXPIRED),
         (HOUR + 100, JobState.EXPIRED),
-        (-1, JobState.EXPIRED),
+        (-timing.ACCURACY - 1, JobState.EXPIRED),
         (None, JobState.EXPIRED),
     ],
     ids=["before", "almost before", "stopped", "before it ran", "unknown"],
