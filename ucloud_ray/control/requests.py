@@ -65,7 +65,10 @@ class Requests:
         self._require_room([ref for ref, _ in items])
         for ref, by in items:
             job = await self._job(ref)
-            await self._order(job, self._refuse_extension(job, by), TimeExtended(by))
+            after = await self._order(job, self._refuse_extension(job, by), TimeExtended(by))
+            if after is None or after.times.allocation == job.times.allocation:  # perhaps its time was over just now
+                after = after or await self._job(ref)
+                await self._refuse(after, self._refuse_extension(after, by))
 
     async def suspend(self, refs: Sequence[JobRef]) -> None:
         self._check_ready()
@@ -199,11 +202,15 @@ class Requests:
             return "The time of jobs on this machine type cannot be extended."
         return rules.refuse_extension(job, by, self._parts.offers.longest(job.spec.machine.product))
 
-    async def _order(self, job: Job, refusal: str | None, event: Event) -> None:
+    async def _order(self, job: Job, refusal: str | None, event: Event) -> Job | None:
+        """The job after it; None if it was over before. Raises `BadRequest`."""
+        await self._refuse(job, refusal)
+        return await self._supervisor.engine.settle(job.uid, event)
+
+    async def _refuse(self, job: Job, refusal: str | None) -> None:
         if refusal is not None:
             await self._say_again(job)
             raise BadRequest(refusal)
-        await self._supervisor.engine.settle(job.uid, event)
 
     async def _say_again(self, job: Job) -> None:
         """A page keeps what it hoped for until it hears the state again (W12). A job that is over has said its last

@@ -92,11 +92,12 @@ def restart(job: Job, now: Millis) -> Decision:
 
 
 def _fresh_times(job: Job) -> TimeBook:
-    """What is reported or paid once for all lives goes on; intervals of time begin anew."""
+    """What is reported or paid once for all lives goes on, and so does the time that was added: the Core shows the end
+    by it (LC-23). Intervals of time begin anew."""
     times, tariff = job.times, job.spec.machine.tariff
     goes_on = job.rules.accounting_style == "reportUsage" or (tariff is not None and tariff.unit is None)
     return TimeBook(
-        allocation=job.spec.time_allocation,
+        allocation=times.allocation,
         ran_before=times.ran_before + times.ran,
         charged=times.charged if goes_on else 0,
     )

@@ -170,3 +170,17 @@ async def test_jobs_are_compared_with_what_the_core_believes(rig: Rig) -> None:
     assert (rig.told("41")[-1].state, rig.told("41")[-1].expected_different_state) == (JobState.RUNNING, True)
     [unknown] = rig.told("42")
     assert (unknown.state, unknown.status) == (JobState.FAILURE, texts.UNKNOWN_JOB)
+
+
+async def test_an_extension_that_comes_with_the_deadline_is_refused_and_not_lost_unseen(rig: Rig) -> None:
+    """TIME-7, TIME-12: what was decided first counts, and who asked hears of it. REC-5: deadlines before answers."""
+    life = await rig.start()
+    await life.requests.submit([job("41", "run=forever", time_allocation=HOUR)])
+    await rig.until_state("41", JobState.RUNNING)
+    await rig.crash()
+    rig.clock.shift += 2 * HOUR
+    life = await rig.start()
+    with pytest.raises(BadRequest, match="about to end and cannot be extended"):
+        await life.requests.extend([(ref("41"), 4 * HOUR)])
+    await rig.until_state("41", JobState.EXPIRED)
+    assert [update.new_time_allocation for update in rig.told("41") if update.new_time_allocation] == []

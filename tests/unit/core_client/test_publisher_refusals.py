@@ -122,6 +122,18 @@ async def test_five_minutes_without_three_denials_do_not_count(rig: Rig) -> None
     assert len([request for request in rig.core.requests if request[0]["id"] == "gone"]) >= 4
 
 
+async def test_a_core_that_denies_and_lists_nothing_at_all_confirms_nothing(rig: Rig) -> None:
+    """REC-9: no answer to the question is none of the three."""
+    rig.core.last_page = rig.core.pages
+    await rig.announce(job_of("gone"), QUEUED)
+    await _requests(rig, 2)
+    rig.clock.millis = 10 * FIVE_MINUTES
+    await _requests(rig, len(rig.core.requests) + 4)
+    assert rig.unknown == []
+    rig.core.last_page = None
+    await async_wait_until(lambda: _true(bool(rig.unknown)), "the job to be given up")
+
+
 async def test_a_job_that_the_core_lists_is_never_given_up(rig: Rig) -> None:
     """A refusal of an update is no proof while the Core itself shows the job."""
     rig.core.poison["1"] = 404

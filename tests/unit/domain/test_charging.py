@@ -178,6 +178,16 @@ def test_time_is_charged_until_the_real_end() -> None:
     assert [charge.units for charge in due] == [2]
 
 
+def test_the_last_rank_that_ends_is_the_real_end() -> None:
+    """ACC-1: and as long as one's end is not known, it was just now."""
+    job = running(paid(replicas=2))
+    job, _ = turn(job, ReplicaEnded(job.incarnation, 0, Exit(code=0, at=Millis(NOW + 30_000))), 60 * MINUTE)
+    for at, units in ((Millis(NOW + 90_000), 2), (None, 60)):
+        over, _ = turn(job, ReplicaEnded(job.incarnation, 1, Exit(code=0, at=at)), 60 * MINUTE)
+        _, [charge] = turn(over, CleanedUp(over.incarnation), 61 * MINUTE)
+        assert (charge.units, charge.periods) == (units, 2)
+
+
 @pytest.mark.parametrize("told", [NOW - 1, NOW + 60 * MINUTE + 1])
 def test_an_end_that_cannot_be_true_is_not_believed(told: int) -> None:
     job = running(paid())

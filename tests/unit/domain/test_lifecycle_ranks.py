@@ -192,6 +192,13 @@ def test_lc26_a_restartable_job_begins_a_new_life_when_the_core_orders_it() -> N
         assert start_all(place(job)).told is JobState.RUNNING
 
 
+def test_lc26_the_time_that_was_added_to_one_life_is_there_in_the_next() -> None:
+    """LC-23: the Core goes on to show the end by it."""
+    job = after(running(spec(restart_on_exit=True, time_allocation=HOUR)), TimeExtended(HOUR))
+    job = after(cleaned_up(after(job, ReplicaEnded(1, 0, OK)))[0], Restarted())
+    assert wakes_at(start_all(place(job))) == NOW + 2 * HOUR
+
+
 def test_lc27_no_other_job_is_restarted() -> None:
     cancelled, _ = cleaned_up(after(running(spec(restart_on_exit=True)), CANCEL))
     for job in (ended(), cancelled, running(spec(restart_on_exit=True)), queued()):
