@@ -234,13 +234,14 @@ async def test_usage_names_its_owner_category_and_scope(till: Till) -> None:
 
 @pytest.mark.parametrize(("style", "call"), [("documented", "checkCredits"), ("reportUsage", "reportUsage")])
 async def test_who_can_pay_is_asked_without_charging(till: Till, style: AccountingStyle, call: str) -> None:
-    """ACC-9."""
+    """ACC-9; ACC-13: nor is what an earlier life used taken back."""
+    till.core.usage["alice", "job-1"] = 7
     spec = replace(a_job("1").spec, owner=Owner("alice"))
     assert await till.accounting.enough(JobId("1"), spec, style) is True
     till.core.broke = {"1", "alice"}
     assert await till.accounting.enough(JobId("1"), spec, style) is False
     assert {path.rsplit("/", 1)[1] for path, _ in till.core.other} == {call}
-    assert (till.core.charges, sum(till.core.usage.values())) == ({}, 0)
+    assert (till.core.charges, sum(till.core.usage.values())) == ({}, 7)
 
 
 async def test_a_core_that_cannot_tell_says_neither_yes_nor_no(till: Till) -> None:
