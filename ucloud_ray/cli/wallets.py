@@ -48,7 +48,10 @@ def list_wallets(
 def grant(
     owner: Annotated[str, typer.Argument(metavar="OWNER", help="Name of a user, or project:ID.")],
     category: Annotated[str, typer.Argument(metavar="CATEGORY", help="Product category, or CATEGORY@PROVIDER.")],
-    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="Credits, or units of the currency like 500DKK.")],
+    amount: Annotated[
+        str,
+        typer.Argument(metavar="AMOUNT", help="Credits (units, if the price is one of units), or money like 500DKK."),
+    ],
     ends_in: Annotated[str | None, typer.Option("--for", metavar="TIME", help="Valid so long, like 24h.")] = None,
     as_json: options.AsJson = False,
     host: options.Host = None,
@@ -73,7 +76,7 @@ def grant(
     if as_json:
         output.show_json({"allocation": allocation, **item})
     else:
-        output.say(f"granted {item['amount']} credits of {category} to {owner} (allocation {allocation})")
+        output.say(f"granted {amount} of {category} to {owner} (allocation {allocation})")
 
 
 def _owner(text: str) -> dict[str, str]:

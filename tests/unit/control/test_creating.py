@@ -159,6 +159,19 @@ async def test_while_the_store_fails_nothing_is_taken_and_the_caller_is_told(rig
     await rig.until_state("41", JobState.RUNNING)
 
 
+async def test_a_job_whose_successor_is_not_stored_goes_on(rig: Rig) -> None:
+    """REC-17, O3: a request that is refused ends nothing."""
+    life = await rig.start()
+    [uid] = await life.requests.submit([job("41", "run=forever")])
+    await rig.until_state("41", JobState.RUNNING)
+    life.store.fail("commit", times=1)
+    with pytest.raises(NotReady):
+        await life.requests.submit([job("41", "run=forever", created_at=CREATED + 1)])
+    after = await life.supervisor.engine.settle(uid, Tick())
+    assert after is not None
+    assert after.phase.kind == "running"
+
+
 async def test_a_job_whose_caller_gave_up_meanwhile_runs_all_the_same(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

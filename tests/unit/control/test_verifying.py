@@ -75,11 +75,12 @@ async def test_a_job_that_was_given_up_silently_is_run_when_it_is_created_again(
 async def test_a_question_about_an_older_job_of_the_same_id_does_not_reach_the_newer_one(rig: Rig) -> None:
     """O3: an update names a job by its id alone."""
     life = await rig.start()
-    await life.requests.submit([job("41", "run=forever", created_at=CREATED + 1)])
+    [uid] = await life.requests.submit([job("41", "run=forever", created_at=CREATED + 1)])
     await rig.until_state("41", JobState.RUNNING)
+    await rig.updates.told(uid)
     told = rig.told("41")
     await life.requests.verify([(ref("41", CREATED), JobState.RUNNING), (ref("41", CREATED), JobState.IN_QUEUE)])
-    await rig.quiet()
+    await rig.updates.told(uid)
     assert rig.told("41") == told
     assert await rig.store.pending_updates() == []
 
