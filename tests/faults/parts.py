@@ -130,3 +130,15 @@ def _any_of(name: str, living: Callable[[], list[int]], stack: Stack, seed: int)
         return lambda: None
 
     return Victim(name, kill)
+
+
+def node_agent(stack: Stack) -> Victim:
+    """The relay of logs, networks and images of this machine."""
+    victims = Victims(stack)
+
+    def kill() -> Callable[[], None]:
+        killed = wait_until(victims.node_agents, "a node agent")
+        victims.kill(killed)
+        return lambda: wait_until(lambda: set(victims.node_agents()) - set(killed), "a new node agent", BACK_SECONDS)
+
+    return Victim("node agent", kill)

@@ -1,4 +1,4 @@
-"""Front end, orchestrator and replica actors, each killed ten times while about twenty jobs run."""
+"""Front end, orchestrator, replica actors and node agent, each killed ten times while about twenty jobs run."""
 
 from __future__ import annotations
 
@@ -22,11 +22,18 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.docker]
     "no update is lost or comes twice, none out of order (D10, LC-20, LC-21, REC-7, REC-8)",
 )
 @fault("any replica actor killed ten times, meanwhile", "no rank notices, none is started again (D1, REC-2, REC-3)")
+@fault("node agent killed ten times, meanwhile", "starts are late at most; output is whole (D1, D9, D14)")
 def test_killing_the_servers_again_and_again_leaves_every_job_as_planned(
     installed: Stack, seed: int, seen: Seen
 ) -> None:
-    victims = [parts.front_end(installed), parts.orchestrator(installed), parts.replica_actor(installed, seed)]
+    victims = [
+        parts.front_end(installed),
+        parts.orchestrator(installed),
+        parts.replica_actor(installed, seed),
+        parts.node_agent(installed),
+    ]
     found = break_and_inspect(installed, victims, seed)
     seen("front end killed ten times", found.words())
     seen("orchestrator killed ten times, meanwhile", f"{found.counts['updates']} updates in order; else the same")
     seen("any replica actor killed ten times, meanwhile", f"{found.counts['starts']} starts of ranks; else the same")
+    seen("node agent killed ten times, meanwhile", f"{found.counts['lines']:,} lines of output; else the same")

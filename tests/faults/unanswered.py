@@ -8,7 +8,7 @@ them up, and the provider has not heard of that: then it stops them when UCloud 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 
@@ -24,7 +24,7 @@ class Unanswered:
     twins: list[str]
     """Those that UCloud has."""
     given_up: list[str]
-    """Those that only the provider has."""
+    """Those that only the provider has, also of earlier workloads."""
 
 
 def end_unanswered(workload: Workload) -> Unanswered:
@@ -34,13 +34,12 @@ def end_unanswered(workload: Workload) -> Unanswered:
     shown = [job for job in books.jobs_of_user(stack) if job["id"] not in ours and _name(job) in names]
     stack.stop(*(job["id"] for job in shown))
     known = {job["id"] for job in books.jobs_of_user(stack)}
-    given_up = [(job_id, at) for job_id, at in _at_provider(workload) if job_id not in known]
-    if given_up:
-        items = [{"id": job_id, "createdAt": at} for job_id, at in given_up]
+    given_up = [job for job in _at_provider(workload) if job.job_id not in known]
+    if items := [{"id": job.job_id, "createdAt": job.created_at} for job in given_up if not job.final]:
         answer = stack.as_core.post("/jobs/terminate", json={"items": items})
         assert answer.status_code == 200, answer.text
-    wait_until(lambda: not _at_provider(workload), "what UCloud gave up to be over", timeout=60.0)
-    return Unanswered([job["id"] for job in shown], [job_id for job_id, _ in given_up])
+    wait_until(lambda: all(job.final for job in _at_provider(workload)), "what UCloud gave up to be over", timeout=60.0)
+    return Unanswered([job["id"] for job in shown], [job.job_id for job in given_up])
 
 
 def check_unanswered(workload: Workload, unanswered: Unanswered, findings: Findings) -> None:
@@ -58,10 +57,16 @@ def check_unanswered(workload: Workload, unanswered: Unanswered, findings: Findi
     findings.counts["given up"] = len(unanswered.given_up)
 
 
-def _at_provider(workload: Workload) -> list[tuple[str, int]]:
+class _Job(NamedTuple):
+    job_id: str
+    created_at: int
+    final: bool
+
+
+def _at_provider(workload: Workload) -> list[_Job]:
     with books.provider_database(workload.stack) as connection:
-        rows = connection.execute(sqlalchemy.text("SELECT job_id, created_at FROM jobs WHERE NOT final"))
-        return [(str(job_id), int(created_at)) for job_id, created_at in rows]
+        rows = connection.execute(sqlalchemy.text("SELECT job_id, created_at, final FROM jobs"))
+        return [_Job(str(job_id), int(created_at), bool(final)) for job_id, created_at, final in rows]
 
 
 def _name(job: dict[str, Any]) -> str | None:

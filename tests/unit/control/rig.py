@@ -225,6 +225,16 @@ class Rig:
         return log.read_text().count("started\n") if log.exists() else 0
 
     async def quiet(self) -> None:
-        """Let everything that is ready to run do so."""
+        """Let everything that is ready to run do so, and what is being written reach the disk and the Core. What is held
+        up is not waited for."""
         for _ in range(50):
             await asyncio.sleep(0)
+        while busy := self._writing():
+            done, _ = await asyncio.wait(busy, timeout=0.1)
+            if not done:
+                return
+            for _ in range(50):
+                await asyncio.sleep(0)
+
+    def _writing(self) -> set[asyncio.Task[None]]:
+        return self.lives[-1].supervisor.engine._tasks | self.updates._delivering
