@@ -1,8 +1,8 @@
 """How fast one reader gets a container's output through the follow of an end user, against `docker logs -f`.
 
-Two containers write the same log and then sleep: a job of ours, and one of Docker's own with the log driver `local`, its
-fastest that can be read. Both logs are read from their beginning, in turns, until every byte is there. Ours goes through
-relay, provider and orchestrator, as text in JSON over two WebSockets; theirs from the daemon.
+Two containers write the same log and then sleep: a job of ours, and one of Docker's own with the log driver `local`,
+its fastest that can be read. Both logs are read from their beginning, in turns, until every byte is there. Ours goes
+through relay, provider and orchestrator, as text in JSON over two WebSockets; theirs from the daemon.
 """
 
 from __future__ import annotations

@@ -225,8 +225,8 @@ class Rig:
         return log.read_text().count("started\n") if log.exists() else 0
 
     async def quiet(self) -> None:
-        """Let everything that is ready to run do so, and what is being written reach the disk and the Core. What is held
-        up is not waited for."""
+        """Let everything that is ready to run do so, and what is being written reach the disk and the Core. What is
+        held up is not waited for."""
         for _ in range(50):
             await asyncio.sleep(0)
         while busy := self._writing():
