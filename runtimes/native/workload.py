@@ -26,6 +26,7 @@ DEAF_TO = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 def run(task: dict[str, Any], parents: dict[str, list[int]], order: Order, pipe: int) -> NoReturn:
     """`parents`: the waiter, and the launcher that succeeds it."""
     try:
+        _take_name()
         _set_up(task, order)
         write_json(order.state, "started.json", _describe_start(parents))
     except (OSError, ValueError) as error:
@@ -39,6 +40,12 @@ def run(task: dict[str, Any], parents: dict[str, list[int]], order: Order, pipe:
         os.execvpe(task["argv"][0], task["argv"], task["environment"])
     except (OSError, ValueError) as error:
         _refuse_to_run(task["argv"][0], error)
+
+
+def _take_name() -> None:
+    """Whoever ends waiters must not take us for one: from now on we are what the task's exit is told of."""
+    with open("/proc/self/comm", "w") as file:
+        file.write("ucloud-task")
 
 
 def _set_up(task: dict[str, Any], order: Order) -> None:

@@ -95,7 +95,8 @@ def test_a_job_has_the_variables_of_the_specification_and_none_of_ours(shells: S
 
 
 def test_a_container_sees_its_own_processes_and_mounts_only(shells: Stack, needs_docker: None) -> None:
-    """ENV-33: no other process, no socket, nothing of the machine's disk but its folder and files."""
+    """ENV-33: no other process, no socket, nothing of the machine's disk but its folder and files, and the folder of
+    the pipes that carry its output (decision 0012)."""
     script = """
         for process in /proc/[0-9]*; do cat $process/comm; done
         while read -r id parent device root point rest; do
@@ -106,7 +107,7 @@ def test_a_container_sees_its_own_processes_and_mounts_only(shells: Stack, needs
     shown = output(shells, shells.create(DOCKER_SHELL, var=script)).split("\n")
     mounts = {line.removeprefix("mount ") for line in shown if line.startswith("mount ")}
     assert {line for line in shown if line and not line.startswith("mount ")} <= {"docker-init", "sh", "cat"}
-    ours, dockers = {"/work", "/etc/ucloud"}, {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init"}
+    ours, dockers = {"/work", "/etc/ucloud", "/.ucloud-ray"}, {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init"}
     assert mounts == ours | dockers
 
 

@@ -52,7 +52,8 @@ async def test_an_image_is_fetched_once_for_all_tasks_of_all_processes_and_runs(
     assert await asyncio.gather(*asking) == [None] * 3
     assert (await other.stdout.read()).decode().split() == ["ready"] * 2
     assert attempts(registry, name) == 1
-    assert len([path for path in registry.fetched(name) if "/blobs/" in path]) == 3
+    fetched = [path for path in registry.fetched(name) if "/blobs/" in path]
+    assert len(fetched) == len(set(fetched)) >= 2, "once each; the shell's layer may be there from another test"
     ended = await driver.wait(await driver.start(tasks[0]))
     assert ended.code == 0
     assert tasks[0].logs.stdout.read_text() == "it runs\n"

@@ -257,17 +257,22 @@ async def _kill_waiters_after(seconds: float, state_dir: Path) -> None:
     for _ in range(3):
         await asyncio.sleep(seconds)
         for waiter in await asyncio.to_thread(_waiters, state_dir):
-            with suppress(psutil.Error):
-                waiter.kill()
+            with suppress(psutil.Error, OSError):
+                if _is_waiter(waiter.pid):  # still: a child of it is on its way to its program, whose end is told
+                    waiter.kill()
 
 
 def _waiters(state_dir: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.name() == "ucloud-waiter" and _has_open(process.pid, state_dir):
+            if _is_waiter(process.pid) and _has_open(process.pid, state_dir):
                 found.append(process)
     return found
+
+
+def _is_waiter(pid: int) -> bool:
+    return Path(f"/proc/{pid}/comm").read_text() == "ucloud-waiter\n"
 
 
 def _has_open(pid: int, folder: Path) -> bool:
