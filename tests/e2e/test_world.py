@@ -107,7 +107,8 @@ def test_a_container_sees_its_own_processes_and_mounts_only(shells: Stack, needs
     shown = output(shells, shells.create(DOCKER_SHELL, var=script)).split("\n")
     mounts = {line.removeprefix("mount ") for line in shown if line.startswith("mount ")}
     assert {line for line in shown if line and not line.startswith("mount ")} <= {"docker-init", "sh", "cat"}
-    ours, dockers = {"/work", "/etc/ucloud", "/.ucloud-ray"}, {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init"}
+    ours = {"/work", "/etc/ucloud", "/.ucloud-ray"}
+    dockers = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/sbin/docker-init"}
     assert mounts == ours | dockers
 
 
