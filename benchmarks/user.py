@@ -65,6 +65,14 @@ class User:
                     raise BenchmarkError(f"a job is still {state} after {PATIENCE_SECONDS:.0f} s; see the logs")
                 time.sleep(LOOK_SECONDS)
 
+    def wait_until_over(self, ids: Sequence[str]) -> None:
+        """Like `wait_until_final`, for these jobs."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while any(report.state not in FINAL for report in self.reports(ids)):
+            if time.monotonic() > deadline:
+                raise BenchmarkError(f"jobs do not end within {PATIENCE_SECONDS:.0f} s; see the logs")
+            time.sleep(LOOK_SECONDS)
+
     def log_size(self, job_id: str) -> int:
         """Bytes that the first rank wrote to standard output, as far as they arrived."""
         return int(self._call("GET", f"/api/jobs/{job_id}/logs?offset=-1")["total"])

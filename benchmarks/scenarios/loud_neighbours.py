@@ -1,5 +1,6 @@
 """What jobs that write as fast as they can do to others: how old a line is when a follower sees it, and how long starts
-take, before and while one container and one process write.
+take, while nobody else runs, beside a container and a process that write as fast as they can, and beside the same two
+writing to nowhere. The last tells how much of it is due to the output, and how much to processors that are in use.
 """
 
 from __future__ import annotations
@@ -19,17 +20,25 @@ from benchmarks.peers import docker
 from benchmarks.results import Figure, ScenarioResult, Setup, Target
 from benchmarks.stack import CORE, DEFAULT, Program, Stack, running
 
-SUMMARY = "follow latency and starts of other jobs, while one container and one process write as fast as they can"
+SUMMARY = "follow latency and starts of other jobs, beside a container and a process that write as fast as they can"
 MOST_BYTES = 1_500_000_000
 """Of each loud job, so that the disk of a small machine is not filled."""
 
-_LOUD = f"while :; do yes {'x' * 99} | head -c {MOST_BYTES}; sleep 3600; done"
-LOUD_CONTAINER = Program("loud-container", "DOCKER", ("/bin/sh", "-c", _LOUD), docker.IMAGE, CORE)
-LOUD_PROCESS = Program("loud-process", "NATIVE", ("/bin/sh", "-c", _LOUD), product=CORE)
+_WRITE = f"yes {'x' * 99} | head -c {MOST_BYTES}"
+_LOUD = ("/bin/sh", "-c", f"while :; do {_WRITE}; sleep 3600; done")
+_BUSY = ("/bin/sh", "-c", f"while :; do {_WRITE} > /dev/null; done")
+LOUD = [
+    Program("loud-container", "DOCKER", _LOUD, docker.IMAGE, CORE),
+    Program("loud-process", "NATIVE", _LOUD, product=CORE),
+]
+BUSY = [
+    Program("busy-container", "DOCKER", _BUSY, docker.IMAGE, CORE),
+    Program("busy-process", "NATIVE", _BUSY, product=CORE),
+]
 TALKER = Program("talker", "NATIVE", ("/bin/sh", "-c", "while :; do date +%s%N; sleep 0.1; done"))
 QUICK_PROCESS = Program("quick-process", "NATIVE", ("/bin/sleep", "0.3"))
 QUICK_CONTAINER = Program("quick-container", "DOCKER", ("/bin/sleep", "0.3"), docker.IMAGE)
-PROGRAMS = [LOUD_CONTAINER, LOUD_PROCESS, TALKER, QUICK_PROCESS, QUICK_CONTAINER]
+PROGRAMS = [*LOUD, *BUSY, TALKER, QUICK_PROCESS, QUICK_CONTAINER]
 LATENCY = Target(500.0, "lower", "LOG-9: ≤ 500 ms")
 LINES = 40
 STARTS = 4
@@ -46,7 +55,12 @@ def _measure(setup: Setup, peer: docker.Docker) -> None:
     with running(DEFAULT, PROGRAMS, peer.url) as stack:
         (talker,) = stack.user.create([TALKER.job()])
         _look(setup, stack, talker, "quiet", None)
-        loud = stack.user.create([LOUD_CONTAINER.job(), LOUD_PROCESS.job()])
+        busy = stack.user.create([program.job() for program in BUSY])
+        time.sleep(WARM_UP_SECONDS)
+        _look(setup, stack, talker, "with busy neighbours", None)
+        stack.user.terminate(busy)
+        stack.user.wait_until_over(busy)
+        loud = stack.user.create([program.job() for program in LOUD])
         time.sleep(WARM_UP_SECONDS)
         before = [stack.user.log_size(job) for job in loud]
         began = time.monotonic()

@@ -13,6 +13,8 @@ from tests.support import leftovers
 from tests.support.stack import NATIVE, Stack, new_stack
 
 PAGE = 4096
+HEADERS = 112
+"""Of the file and of its first page."""
 VERSION_TABLES = {"jobs.db": "store_schema_version", "orchestrator.db": "orchestrator_schema_version"}
 
 
@@ -21,9 +23,10 @@ def replaced(file: Path) -> None:
 
 
 def overwritten(file: Path) -> None:
-    """Zeros in the middle of the schema, as after a disk fault."""
+    """Zeros over the entries of the schema's first page, as after a disk fault. Up to its end: they fill it from there,
+    and what lies in between may be free."""
     content = bytearray(file.read_bytes())
-    content[200 : PAGE - 200] = bytes(PAGE - 400)
+    content[HEADERS:PAGE] = bytes(PAGE - HEADERS)
     file.write_bytes(content)
 
 

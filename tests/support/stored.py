@@ -13,7 +13,8 @@ from tests.support.stack import Stack
 
 def nothing_under_way(stack: Stack) -> bool:
     stored = everything_stored(stack.data)
-    return not stored["jobs.db/outbox"] and not leftovers.of_ended_jobs(stack.data, stack.docker_url)
+    waits = stored["jobs.db/outbox"] or stored["jobs.db/charges"]
+    return not waits and not leftovers.of_ended_jobs(stack.data, stack.docker_url)
 
 
 def everything_stored(data: Path) -> dict[str, list[tuple[Any, ...]]]:
