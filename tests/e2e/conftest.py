@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
 import pytest
 
 from tests.e2e import mission
-from tests.support import dockerd, images
+from tests.e2e.differences import differences
+from tests.support import dockerd, images, mission_table
 from tests.support.acme import Acme, acme_installation
 from tests.support.stack import NO_DOCKER, Stack, fresh_daemon, fresh_stack
+
+AsWritten = Callable[[str, int, Any, Mapping[str, str]], None]
+
+
+@pytest.fixture
+def as_written(record_property: Callable[[str, object], None]) -> AsWritten:
+    """Compares the answer to a command of an example with the document's, field by field: they differ in the fields
+    that are given, each with the reason why it cannot be the document's, and in no other."""
+
+    def compare(example: str, number: int, answer: Any, but: Mapping[str, str]) -> None:
+        different = set(differences(mission.steps(example)[number].sample, answer))
+        assert different == but.keys(), f"got {json.dumps(answer, indent=2)}"
+        record_property(mission_table.PROPERTY, mission_table.row(example, number, but).packed())
+
+    return compare
 
 
 @pytest.fixture(scope="session")

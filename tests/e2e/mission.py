@@ -18,7 +18,14 @@ DOCUMENT = Path(__file__).parents[1] / "data/mission/jobs-api-excerpt.txt"
 BATCH = "Creating a simple batch Job"
 FOLLOW = "Following the progress of a Job"
 CONNECT = "Connecting two Jobs together"
+TERMINAL = "Starting an interactive terminal session"
+LINK = "Starting a Job with a public link (Ingress)"
+LICENCE = "Using licensed software"
+DESKTOP = "Using a remote desktop Application (VNC)"
+WEB = "Using a web Application"
 EXTEND = "Extending a Job and terminating it early"
+AN_ID = {"responses[0].id": "ids are given one after another"}
+"""In what the answer to an order may differ from the document's."""
 LOSE_ACCESS = "Losing access to resources"
 NO_CREDITS = "Running out of compute credits"
 
@@ -31,8 +38,29 @@ class Step:
     sample: Any
 
 
+def titles() -> list[str]:
+    """Of all examples, as the table of contents has them."""
+    _, _, text = DOCUMENT.read_text().partition("\n1. Examples\nDescription\n")
+    return text.partition("\n2. ")[0].splitlines()
+
+
+def commands(title: str) -> list[str]:
+    """The curl commands of an example, in order, letter by letter; none of one that the document lists and forgets to
+    show, or shows without any."""
+    if f"\nExample: {title}\n" not in DOCUMENT.read_text():
+        return []
+    return [command for command, _ in _blocks(_flow(title, "Curl"))]
+
+
+def call(command: str) -> str:
+    """Method and path of a command, without its query."""
+    found = re.match(r'curl -X([A-Z]+) .*?"\$host(/[^"?]*)', command, re.DOTALL)
+    assert found, f"no call in {command!r}"
+    return f"{found[1]} {found[2]}"
+
+
 def steps(title: str) -> list[Step]:
-    """The curl commands of an example, in order, letter by letter."""
+    """The curl commands of an example with their answers."""
     found = []
     for block in _blocks(_flow(title, "Curl")):
         command, comment = block
@@ -100,7 +128,8 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
             open_quote = command.count("'") % 2 == 1
         elif command and line.startswith("#"):
             comment += line.removeprefix("#").removeprefix(" ") + "\n"
-    yield command, comment
+    if command:
+        yield command, comment
 
 
 def _json_of(comment: str) -> str:

@@ -143,6 +143,7 @@ class Supervisor:
                 self.scheduler.adopt(job)
         await self.drains.load()
         self.scheduler.ledger.expect(await self.parts.store.machines())
+        await self.charging.hold_if_overdue()  # what had to wait before a restart has to wait after it, too
         await self.scheduler.look()
         self._warn()
         for job in jobs:

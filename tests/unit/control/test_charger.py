@@ -244,8 +244,12 @@ async def test_nothing_is_started_while_charges_have_waited_for_too_long(
         await life.supervisor.charging.look()
     await life.requests.submit([job("2", "run=forever")])
     await rig.until(lambda: any("accounting" in text for text in rig.told_texts("2")), "its user to be told")
+    await rig.crash()
+    life = await rig.start()
+    await life.requests.submit([job("3", "run=forever")])
+    await rig.until(lambda: any("accounting" in text for text in rig.told_texts("3")), "its user to be told")
     assert rig.states("1")[-1] is JobState.RUNNING
-    assert JobState.RUNNING not in rig.states("2")
+    assert JobState.RUNNING not in rig.states("2") + rig.states("3")
     purse.troubles.clear()
     await until_nothing_waits(rig)
     await life.supervisor.charging.look()
