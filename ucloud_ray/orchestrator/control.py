@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
-from ucloud_ray.orchestrator import grant_rows, job_rows
+from ucloud_ray.orchestrator import grant_rows, job_rows, label_rows
 from ucloud_ray.orchestrator.errors import BadRequest, NotFound
 from ucloud_ray.orchestrator.hub import Hub, JobChanged
-from ucloud_ray.orchestrator.items import ExistenceItem
+from ucloud_ray.orchestrator.items import ExistenceItem, LabelsItem
 from ucloud_ray.orchestrator.job_query import LARGEST_PAGE, Filters, Flags, Page
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.job_record import JobRecord, parse_id
+from ucloud_ray.orchestrator.job_rules import check_labels
 from ucloud_ray.orchestrator.update_rules import Applied, RestartPace, apply_updates
 from ucloud_ray.wire.updates import JobUpdate, JobUpdateItem
 
@@ -58,6 +60,12 @@ class Control:
             if applied.facts.restart_at is not None:
                 self.restart_waits.set()
 
+    async def update_labels(self, provider: str, items: Sequence[LabelsItem]) -> None:
+        """Replaces all labels of each job. Stops at the first error; earlier items stay applied (control-api 7.2)."""
+        for item in items:
+            check_labels(item.labels or {})
+            await self._database.write(partial(_replace_labels, provider=provider, item=item))
+
     async def retrieve(self, provider: str, job_id: str, flags: Flags, filters: Filters) -> dict[str, Any]:
         """Application, parameters and updates are always included, as the current Core does."""
         shown = replace(flags, application=True, parameters=True, updates=True)
@@ -87,6 +95,13 @@ class Control:
         wanted = {number for number in numbers if number is not None}
         facts = await self._database.read(lambda connection: job_rows.facts_of_jobs(connection, provider, wanted))
         return [number in facts for number in numbers]
+
+
+def _replace_labels(connection: Connection, provider: str, item: LabelsItem) -> None:
+    number = parse_id(item.id)
+    if number is None or not job_rows.facts_of_jobs(connection, provider, [number]):
+        raise _not_found(item.id)
+    label_rows.replace_labels(connection, number, item.labels or {})
 
 
 def _by_job(items: Iterable[JobUpdateItem]) -> dict[int, list[JobUpdate]]:

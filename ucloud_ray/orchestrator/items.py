@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ucloud_ray.wire.accounting import ProductCategoryIdV2, WalletOwner
-from ucloud_ray.wire.common import Model
+from ucloud_ray.wire.common import Model, NameAndVersion
 from ucloud_ray.wire.follow import ResumePoints
+from ucloud_ray.wire.values import AppParameterValue
 
 
 class SessionItem(Model):
@@ -21,6 +22,24 @@ class RenameItem(Model):
     id: str
     new_title: str = ""
     """Empty: no title."""
+
+
+class LabelsItem(Model):
+    """`updateLabels`, of users and of providers (end-user-api 9, control-api 7.2): all labels of the job."""
+
+    id: str
+    labels: dict[str, str] | None = None
+
+
+class AttachRequest(Model):
+    """`attachResource` and `detachResource` (end-user-api 9)."""
+
+    job_id: str
+    resource: AppParameterValue
+
+
+class DynamicParametersRequest(Model):
+    application: NameAndVersion
 
 
 class ExistenceItem(Model):

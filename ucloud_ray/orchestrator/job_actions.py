@@ -6,18 +6,20 @@ state (O9): what has changed comes back as an update. 200 means that the provide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
-from ucloud_ray.orchestrator import access, grant_rows, job_rows, wallet_rows
+from ucloud_ray.orchestrator import access, grant_rows, job_rows, label_rows, wallet_rows
 from ucloud_ray.orchestrator.acl_rules import check_acl, username_of
 from ucloud_ray.orchestrator.catalogue import Catalogue
-from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, PaymentRequired
-from ucloud_ray.orchestrator.items import RenameItem, SessionItem
-from ucloud_ray.orchestrator.job_rules import NAME
+from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, PaymentRequired, ProviderRefused
+from ucloud_ray.orchestrator.items import LabelsItem, RenameItem, SessionItem
+from ucloud_ray.orchestrator.job_rules import NAME, check_labels
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.restarts import Restarts
@@ -127,6 +129,22 @@ class JobActions:
         titles = [(job.record.id, item.new_title or None) for job, item in zip(jobs, items, strict=True)]
         await self._database.write(lambda connection: job_rows.set_titles(connection, titles))
 
+    async def update_labels(self, user: User, items: Sequence[LabelsItem]) -> None:
+        """One job after the other: the first that fails ends the call, earlier ones stay changed. Stored once the
+        provider has taken note (provider-api 6.14); one that does not know the call is not interested."""
+        for item in items:
+            check_labels(item.labels or {})
+        jobs = await self._reach(user, [item.id for item in items])
+        for job, item in zip(jobs, items, strict=True):
+            labels = item.labels or {}
+            record = replace(job.record, specification=label_rows.labelled(job.record.specification, labels))
+            try:
+                await self._provider.bulk("jobs/onUpdatedLabels", [self._job(replace(job, record=record))], user.name)
+            except ProviderRefused as error:
+                if error.status != HTTPStatus.NOT_FOUND:
+                    raise
+            await self._store_labels(record.id, labels)
+
     async def utilization(self, user: User, job_id: str) -> Any:
         """How busy machines of the job's type are."""
         job = (await self._reach(user, [job_id], access.READ))[0]
@@ -156,6 +174,9 @@ class JobActions:
         added = {username_of(entry.entity): entry.permissions for entry in item.added}
         deleted = [username_of(entity) for entity in item.deleted]
         await self._database.write(lambda connection: grant_rows.change_grants(connection, number, added, deleted))
+
+    async def _store_labels(self, number: int, labels: Mapping[str, str]) -> None:
+        await self._database.write(lambda connection: label_rows.replace_labels(connection, number, labels))
 
     def _job(self, job: access.Reached) -> Any:
         return self._view.for_provider(job.record, job.myself, job.grants)

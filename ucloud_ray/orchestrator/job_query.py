@@ -6,10 +6,11 @@ Wrong types are refused with the name of the parameter; unknown parameters are i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ucloud_ray.orchestrator.errors import BadRequest
+from ucloud_ray.orchestrator.job_order import CREATED_AT, SORTS, Position, parse_position
 from ucloud_ray.orchestrator.job_record import parse_id
 
 DEFAULT_PAGE = 50
@@ -38,6 +39,9 @@ class Filters:
     created_before: int | None = None
     ids: tuple[int, ...] | None = None
     provider_ids: tuple[str, ...] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    machines: bool | None = None
+    """Virtual machines only, or everything else only."""
     text: str = ""
     """Part of the application name, the title or the id; empty matches all."""
 
@@ -45,9 +49,10 @@ class Filters:
 @dataclass(frozen=True, slots=True)
 class Page:
     size: int = DEFAULT_PAGE
-    after: int | None = None
-    """Id of the last job of the page before."""
+    after: Position | None = None
+    """The last job of the page before."""
     ascending: bool = False
+    sort: str = CREATED_AT
 
 
 _EQUAL = {
@@ -58,6 +63,8 @@ _EQUAL = {
     "filterProductId": "product_id",
     "filterProductCategory": "product_category",
 }
+_LABEL = "filterLabels."
+_KINDS = {"VMS_ONLY": True, "JOBS_ONLY": False}
 _DIFFERENT = {
     "hideProvider": "provider",
     "hideProductId": "product_id",
@@ -84,14 +91,18 @@ def parse_filters(query: Mapping[str, Any]) -> Filters:
         created_before=_number(query, "filterCreatedBefore"),
         ids=_ids(query, "filterIds"),
         provider_ids=_list(query, "filterProviderIds"),
+        labels=_labels(query),
+        machines=_machines(query),
         text=_text(query, "query"),
     )
 
 
 def parse_page(query: Mapping[str, Any]) -> Page:
-    # Sorting by anything but the creation is the same as by id: "newest first" is the documented default.
-    direction = _text(query, "sortDirection") if _text(query, "sortBy") == "createdAt" else ""
-    return Page(parse_page_size(query), _position(query), direction == "ascending")
+    """An order that we do not know is the documented default, "newest first": what K could sort by is not known."""
+    sort = _text(query, "sortBy")
+    ascending = sort in SORTS and _text(query, "sortDirection") == "ascending"
+    sort = sort if sort in SORTS else CREATED_AT
+    return Page(parse_page_size(query), parse_position(_text(query, "next"), sort), ascending, sort)
 
 
 def parse_page_size(query: Mapping[str, Any]) -> int:
@@ -131,6 +142,22 @@ def _position(query: Mapping[str, Any]) -> int | None:
     if position is None:
         raise BadRequest("next: must be taken unchanged from the page before")
     return position
+
+
+def _labels(query: Mapping[str, Any]) -> dict[str, str]:
+    """`filterLabels.<name>=<value>` of a query, and the object of a body."""
+    nested = query.get("filterLabels") or {}
+    if not isinstance(nested, dict):
+        raise BadRequest("filterLabels: must be a JSON object of texts; in a query filterLabels.<name>=<value>")
+    flat = {name.removeprefix(_LABEL): name for name in query if name.startswith(_LABEL)}
+    return {label: _text(query, name) for label, name in flat.items()} | {name: _text(nested, name) for name in nested}
+
+
+def _machines(query: Mapping[str, Any]) -> bool | None:
+    kind = _text(query, "filterType")
+    if kind and kind not in _KINDS:
+        raise BadRequest(f"filterType: must be one of {', '.join(_KINDS)}")
+    return _KINDS.get(kind)
 
 
 def _flag(query: Mapping[str, Any], name: str) -> bool:

@@ -28,6 +28,7 @@ class Draft:
     time_allocation: int | None
     """Milliseconds."""
     restart_on_exit: bool = False
+    backend: str = "DOCKER"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
+    null,
     or_,
     select,
     true,
@@ -24,12 +26,15 @@ from sqlalchemy import (
 from sqlalchemy import Text as SqlText
 
 from ucloud_ray.orchestrator.errors import BadGateway
+from ucloud_ray.orchestrator.job_order import Position, beyond, sort_key, token_of
 from ucloud_ray.orchestrator.job_query import Filters, Page
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord, columns_of, facts_of, record_of
+from ucloud_ray.orchestrator.label_rows import add_labels, has_labels, remove_labels
 from ucloud_ray.orchestrator.tables import grants, jobs, updates
 from ucloud_ray.orchestrator.update_rules import SUSPENDED, Applied, JobFacts
 
 INITIAL_STATE = "IN_QUEUE"
+_IS_MACHINE = func.coalesce(jobs.c.backend, "") == "VIRTUAL_MACHINE"
 
 # Statements of the hot paths, `create` and `control/update`, are made once: making and hashing a statement costs more
 # than the database needs to run it.
@@ -80,6 +85,7 @@ def remove(connection: Connection, job_id: int) -> None:
     """For jobs that the provider refused."""
     connection.execute(delete(updates).where(updates.c.job_id == job_id))
     connection.execute(delete(grants).where(grants.c.job_id == job_id))
+    remove_labels(connection, job_id)
     connection.execute(delete(jobs).where(jobs.c.id == job_id))
 
 
@@ -109,9 +115,11 @@ def _insert(connection: Connection, draft: Draft, now: int) -> JobRecord:
         "specification": orjson.dumps(draft.specification),
         "provider_generated_id": None,
     }
-    result = connection.execute(_INSERT, {"accepted": False, **columns, **columns_of(facts)})
+    values = {"accepted": False, "backend": draft.backend, **columns, **columns_of(facts)}
+    result = connection.execute(_INSERT, values)
     key = result.inserted_primary_key
     assert key is not None
+    add_labels(connection, key[0], draft.specification.get("labels") or {})
     return JobRecord(id=key[0], facts=facts, **columns)
 
 
@@ -188,14 +196,20 @@ def find(connection: Connection, job_id: int, filters: Filters | None = None) ->
 def browse(
     connection: Connection, whose: ColumnElement[bool], filters: Filters, page: Page
 ) -> tuple[list[JobRecord], str | None]:
-    """One page and the token of the next. Ids only grow, so a token stays right while jobs come and go."""
-    statement = select(jobs).where(whose, _matches(filters))
+    """One page and the token of the next, see `job_order`."""
+    key = sort_key(page.sort, page.ascending)
+    statement = select(jobs, (null() if key is None else key).label("sort_key")).where(whose, _matches(filters))
     if page.after is not None:
-        statement = statement.where(jobs.c.id > page.after if page.ascending else jobs.c.id < page.after)
-    order = jobs.c.id.asc() if page.ascending else jobs.c.id.desc()
-    rows = connection.execute(statement.order_by(order).limit(page.size + 1)).all()
-    found = [record_of(row) for row in rows[: page.size]]
-    return found, str(found[-1].id) if len(rows) > page.size else None
+        statement = statement.where(beyond(page.after, key, page.ascending))
+    order = [column.asc() if page.ascending else column.desc() for column in (key, jobs.c.id) if column is not None]
+    rows = connection.execute(statement.order_by(*order).limit(page.size + 1)).all()
+    shown = rows[: page.size]
+    more = len(rows) > page.size
+    return [record_of(row) for row in shown], token_of(_position(shown[-1]), page.sort) if more else None
+
+
+def _position(row: Any) -> Position:
+    return Position(row.id, row.sort_key)
 
 
 def of_user(username: str) -> ColumnElement[bool]:
@@ -232,6 +246,9 @@ def _matches(filters: Filters) -> ColumnElement[bool]:
         conditions.append(jobs.c.id.in_(filters.ids))
     if filters.provider_ids is not None:
         conditions.append(jobs.c.provider_generated_id.in_(filters.provider_ids))
+    conditions += has_labels(filters.labels)
+    if filters.machines is not None:
+        conditions.append(_IS_MACHINE if filters.machines else not_(_IS_MACHINE))
     if filters.text:
         conditions.append(_contains(filters.text))
     return and_(true(), *conditions)

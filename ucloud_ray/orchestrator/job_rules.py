@@ -22,6 +22,9 @@ from ucloud_ray.wire.values import AppParameterValue, UnknownValue
 NAME = re.compile(r"[\w ():\-]{1,200}")
 INJECTED = "_injected_"
 """Names of dynamic parameters; the application does not declare them."""
+MAX_LABELS = 64
+MAX_LABEL_LENGTH = 1_024
+"""Of a name, and of a value."""
 MAX_REPLICAS = 2**31 - 1
 MAX_ALLOCATION_MILLIS = 100 * 365 * 24 * 3600 * 1000
 
@@ -57,6 +60,7 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
     _check_ssh(spec, entry)
     check_parameters(entry.parsed.invocation.parameters, spec.parameters or {})
     _check_resources(spec)
+    check_labels(spec.labels or {})
     return Draft(
         created_by=created_by,
         project=None,
@@ -67,6 +71,7 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
         specification=_stored(spec),
         time_allocation=_allocation(spec.time_allocation, entry.backend),
         restart_on_exit=bool(spec.restart_on_exit),
+        backend=entry.backend,
     )
 
 
@@ -82,6 +87,18 @@ def check_parameters(declared: list[ApplicationParameter], given: Mapping[str, A
     for name, parameter in by_name.items():
         if name not in given and _is_mandatory(parameter):
             raise BadRequest(f"parameters.{name}: is missing; the application needs a value")
+
+
+def check_labels(labels: Mapping[str, str]) -> None:
+    """Raises `BadRequest` for what no table of ours could hold or find again."""
+    if len(labels) > MAX_LABELS:
+        raise BadRequest(f"labels: a job has at most {MAX_LABELS} labels")
+    for name, value in labels.items():
+        if not name or len(name) > MAX_LABEL_LENGTH or len(value) > MAX_LABEL_LENGTH or "\0" in name + value:
+            raise BadRequest(
+                f"labels: names and values are texts of at most {MAX_LABEL_LENGTH} characters without NUL, and a name "
+                "is not empty"
+            )
 
 
 def _kind(value: AppParameterValue) -> str:
@@ -134,8 +151,14 @@ def _check_ssh(spec: JobSpecification, entry: CatalogueEntry) -> None:
 
 def _check_resources(spec: JobSpecification) -> None:
     for index, value in enumerate(spec.resources or []):
-        if isinstance(value, UnknownValue) or value.type not in _IN_RESOURCES:
-            raise BadRequest(f"resources[{index}]: a value of the type {value.type!r} cannot be attached to a job")
+        check_resource(value, f"resources[{index}]")
+
+
+def check_resource(value: AppParameterValue, where: str) -> None:
+    """Raises `BadRequest` for what no job can have."""
+    if isinstance(value, UnknownValue) or value.type not in _IN_RESOURCES:
+        raise BadRequest(f"{where}: a value of the type {value.type!r} cannot be attached to a job")
+    _check_text(to_wire(value), where)
 
 
 def _allocation(given: SimpleDuration | None, backend: str) -> int | None:

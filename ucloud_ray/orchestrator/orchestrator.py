@@ -12,6 +12,7 @@ import httpx
 
 from ucloud_ray.db import Database, open_database
 from ucloud_ray.orchestrator import job_rows
+from ucloud_ray.orchestrator.attaching import Attaching
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.charging import Charging
 from ucloud_ray.orchestrator.control import Control
@@ -88,6 +89,7 @@ class Orchestrator:
         pace = _pace(settings.options)
         self.control = Control(database, self.reading, hub, pace, now)
         self.restarts = Restarts(database, self.control, self.products, provider, view, pace, now)
+        self.attaching = Attaching(database, self.catalogue, provider, view)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
         self.removal = JobRemoval(database, hub)
         self.output = JobOutput(database, provider)

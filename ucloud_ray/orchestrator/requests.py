@@ -65,6 +65,14 @@ def items(content: dict[str, Any], adapter: TypeAdapter[list[T]]) -> list[T]:
         raise BadRequest(f"items{_after(first_problem(error))}") from error
 
 
+def whole(content: dict[str, Any], adapter: TypeAdapter[T]) -> T:
+    """A request that is no bulk request."""
+    try:
+        return adapter.validate_python(content)
+    except ValidationError as error:
+        raise BadRequest(first_problem(error)) from error
+
+
 def user_items(content: dict[str, Any], adapter: TypeAdapter[list[T]]) -> list[T]:
     """The same for end users, whose requests hold 1 to 1000 items."""
     found = items(content, adapter)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ucloud_ray import __version__
 from ucloud_ray.orchestrator import job_query
 from ucloud_ray.orchestrator.errors import Unauthorized
-from ucloud_ray.orchestrator.items import ExistenceItem
+from ucloud_ray.orchestrator.items import ExistenceItem, LabelsItem
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, items, read_object
 from ucloud_ray.orchestrator.tokens import provider_token
@@ -23,6 +23,7 @@ _REFRESH = TypeAdapter(list[RefreshToken])
 _UPDATES = TypeAdapter(list[JobUpdateItem])
 _CHARGES = TypeAdapter(list[ChargeItem])
 _EXISTENCE = TypeAdapter(list[ExistenceItem])
+_LABELS = TypeAdapter(list[LabelsItem])
 
 
 @router.post("/auth/providers/refresh")
@@ -57,6 +58,13 @@ async def browse(request: Request) -> Response:
     query = request.query_params
     flags, filters = job_query.parse_flags(query), job_query.parse_filters(query)
     return answer(await orchestrator.control.browse(provider, flags, filters, job_query.parse_page(query)))
+
+
+@router.post("/api/jobs/control/updateLabels")
+async def update_labels(request: Request) -> Response:
+    orchestrator, provider = _caller(request)
+    await orchestrator.control.update_labels(provider, items(await _content(request), _LABELS))
+    return answer({})
 
 
 @router.post("/api/jobs/control/chargeCredits")

@@ -10,14 +10,15 @@ from pydantic import TypeAdapter
 from ucloud_ray.orchestrator import job_query
 from ucloud_ray.orchestrator.errors import BadRequest, Forbidden
 from ucloud_ray.orchestrator.follow_socket import FollowSocket
-from ucloud_ray.orchestrator.items import RenameItem, SessionItem
+from ucloud_ray.orchestrator.items import AttachRequest, DynamicParametersRequest, LabelsItem, RenameItem, SessionItem
 from ucloud_ray.orchestrator.job_output import PART_OPTIONS
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
-from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items
+from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items, whole
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.wire.common import FindByStringId
 from ucloud_ray.wire.jobs import JobSpecification, UserExtendItem
 from ucloud_ray.wire.resources import UpdatedAcl
+from ucloud_ray.wire.sessions import OpenTerminalItem
 
 router = APIRouter(prefix="/api/jobs")
 
@@ -26,6 +27,10 @@ _IDS = TypeAdapter(list[FindByStringId])
 _EXTENSIONS = TypeAdapter(list[UserExtendItem])
 _SESSIONS = TypeAdapter(list[SessionItem])
 _ACLS = TypeAdapter(list[UpdatedAcl])
+_LABELS = TypeAdapter(list[LabelsItem])
+_ATTACH: TypeAdapter[AttachRequest] = TypeAdapter(AttachRequest)
+_DYNAMIC: TypeAdapter[DynamicParametersRequest] = TypeAdapter(DynamicParametersRequest)
+_FOLDERS = TypeAdapter(list[OpenTerminalItem])
 _RENAMES = TypeAdapter(list[RenameItem])
 
 
@@ -135,6 +140,37 @@ async def rename(request: Request) -> Response:
     orchestrator, user = _caller(request)
     await orchestrator.actions.rename(user, user_items(await _content(request), _RENAMES))
     return answer({})
+
+
+@router.post("/updateLabels")
+async def update_labels(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    await orchestrator.actions.update_labels(user, user_items(await _content(request), _LABELS))
+    return answer({})
+
+
+@router.post("/attachResource")
+@router.post("/detachResource")
+async def attach_or_detach(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    wanted = whole(await _content(request), _ATTACH)
+    await orchestrator.attaching.change(user, request.url.path.rpartition("/")[2], wanted)
+    return answer({})
+
+
+@router.post("/requestDynamicParameters")
+async def request_dynamic_parameters(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    wanted = whole(await _content(request), _DYNAMIC)
+    return answer({"parametersByProvider": await orchestrator.attaching.parameters(user, wanted.application)})
+
+
+@router.post("/openTerminalInFolder")
+async def open_terminal_in_folder(request: Request) -> Response:
+    """There are no sessions without a job."""
+    _caller(request)
+    user_items(await _content(request), _FOLDERS)
+    raise BadRequest("Terminals in folders are not offered; start a job with the folder and use its files there.")
 
 
 @router.post("/delete")

@@ -34,6 +34,7 @@ jobs = Table(
     Column("application_name", Text, nullable=False),
     Column("application_version", Text, nullable=False),
     Column("title", Text),
+    Column("backend", Text),  # null: of a version that had no machines
     Column("specification", LargeBinary, nullable=False),
     Column("provider_generated_id", Text),
     Column("state", Text, nullable=False),
@@ -76,6 +77,16 @@ grants = Table(
     Column("username", Text, primary_key=True),
     Column("permissions", Text, nullable=False),  # words with blanks between them
     Index("orchestrator_job_grants_of_user", "username", "job_id"),
+)
+
+labels = Table(
+    "orchestrator_job_labels",
+    metadata,
+    # To filter by; they are shown from the job's specification.
+    Column("job_id", BigInteger, ForeignKey("orchestrator_jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Index("orchestrator_job_labels_by_name", "name", "value", "job_id"),
 )
 
 charges = Table(
