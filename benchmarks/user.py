@@ -60,7 +60,7 @@ class User:
         """Until no job of ours is unfinished: three small queries at the end, one now and then before it."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         for state in UNFINISHED:
-            while self._browse({"filterState": state, "itemsPerPage": "1"})["items"]:
+            while self.browse({"filterState": state, "itemsPerPage": "1"})["items"]:
                 if time.monotonic() > deadline:
                     raise BenchmarkError(f"a job is still {state} after {PATIENCE_SECONDS:.0f} s; see the logs")
                 time.sleep(LOOK_SECONDS)
@@ -85,7 +85,7 @@ class User:
         for start in range(0, len(ids), PAGE):
             some = ids[start : start + PAGE]
             query = {"filterIds": ",".join(some), "itemsPerPage": str(PAGE), "includeUpdates": "true"}
-            found.update({job["id"]: _report(job) for job in self._browse(query)["items"]})
+            found.update({job["id"]: _report(job) for job in self.browse(query)["items"]})
         return [found[job_id] for job_id in ids]
 
     def whole_job(self, job_id: str) -> Any:
@@ -93,7 +93,8 @@ class User:
         flags = "&".join(f"include{part}=true" for part in ("Application", "Parameters", "Product", "Support"))
         return self._call("GET", f"/api/jobs/retrieve?id={job_id}&{flags}")
 
-    def _browse(self, query: Mapping[str, str]) -> Any:
+    def browse(self, query: Mapping[str, str]) -> Any:
+        """A page of jobs."""
         return self._call("GET", f"/api/jobs/browse?{urlencode(query)}")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:

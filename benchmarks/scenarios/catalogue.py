@@ -9,6 +9,7 @@ from benchmarks.options import Options
 from benchmarks.results import ScenarioResult
 from benchmarks.scenarios import (
     backpressure,
+    browse,
     container_start,
     follow,
     idle_sleepers,
@@ -39,6 +40,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "memory": Scenario(memory.SUMMARY, frozenset(), memory.run),
     "idle-sleepers": Scenario(idle_sleepers.SUMMARY, frozenset(), idle_sleepers.run),
     "backpressure": Scenario(backpressure.SUMMARY, frozenset(), backpressure.run),
+    "browse": Scenario(browse.SUMMARY, frozenset(), browse.run),
     "restart": Scenario(restart.SUMMARY, frozenset(), restart.run),
 }
 PEERS = frozenset[str]().union(*(scenario.peers for scenario in SCENARIOS.values()))
