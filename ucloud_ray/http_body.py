@@ -17,10 +17,12 @@ async def read_limited(request: Request, max_bytes: int, took: Callable[[int], N
     """The whole body; None if it is larger, of which no more than the limit was ever held in memory. `took`: hears of
     the bytes that are held before they are; what it raises ends the reading."""
     declared = request.headers.get("content-length", "")
+    pieces = request.stream()
     if declared.isdecimal() and int(declared) > max_bytes:
+        if "expect" not in request.headers:  # who asks first sends nothing after this answer
+            await _discard(pieces)
         return None
     received = bytearray()
-    pieces = request.stream()
     async for piece in pieces:
         if len(received) + len(piece) > max_bytes:
             await _discard(pieces)

@@ -43,6 +43,7 @@ from runtimes.settings import DockerSettings
 from runtimes.types import Mount, TaskSpec
 
 _MISSING_SOURCE = "bind source path does not exist: "
+_LOST = "Docker was killed while it started the container, and lost it."
 _ADDRESS_TAKEN = "Address already in use"
 _NO_SUCH_NETWORK = re.compile("network .* not found")
 _NAME_SECONDS = 5.0
@@ -206,7 +207,8 @@ class _Launch:
                 return self._client.start(container)
             except DriverError as error:
                 if time.monotonic() > give_up_at:
-                    raise
+                    # What containerd says of one that it does not forget names folders of this machine.
+                    raise StartFailed(_LOST) if strays.is_meant(error) else error from None
                 if strays.is_meant(error):
                     self._end_stray(container)
                 elif _ADDRESS_TAKEN not in str(error):
@@ -216,7 +218,7 @@ class _Launch:
     def _end_stray(self, container: str) -> None:
         """One that never ran is started as if nothing had been. A program that did must not run twice (REC-3)."""
         if strays.end(container):
-            raise StartFailed("Docker was killed while it started the container, and lost it.")
+            raise StartFailed(_LOST)
 
     def _close_names(self, container: str) -> None:
         """Also when attaching: whoever started it may have died before this."""

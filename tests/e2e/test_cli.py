@@ -59,14 +59,17 @@ def test_ctrl_c_stops_following_and_leaves_the_job(shells: Stack) -> None:
     process = shells.spawn(*RUN, "var=echo ready; sleep 600")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "Traceback" not in said
     job_id = shells.get("/api/jobs/browse", itemsPerPage=1)["items"][0]["id"]
-    assert f"job {job_id} goes on; stop it with `ucloud-ray jobs stop {job_id}`" in said
-    assert shells.job(job_id)["status"]["state"] == "RUNNING"
-    shells.stop(job_id)
+    try:
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "Traceback" not in said
+        assert f"job {job_id} goes on; stop it with `ucloud-ray jobs stop {job_id}`" in said
+        assert shells.job(job_id)["status"]["state"] == "RUNNING"
+    finally:
+        process.kill()
+        shells.stop(job_id)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,12 @@ def test_processes_on_three_hosts_exchange_data_by_the_addresses_of_their_hosts(
         assert {line.split()[-1] for line in heard} == addresses
 
 
+def address_inside(cluster: RayHosts, job_id: str, rank: int) -> str:
+    """A machine in a hurry may run the question before the container knows its own name."""
+    found = wait_until(lambda: cluster.inside(job_id, rank, "hostname -i").split(), "the container's address")
+    return str(found[-1])
+
+
 def test_the_ranks_of_another_job_cannot_be_reached(cluster: RayHosts, start: Start) -> None:
     """ENV-44: neither on the same host nor across hosts, by address; its own ranks can."""
     one = start(DOCKER_SHELL, var=SERVE, replicas=3)
@@ -72,7 +78,7 @@ def test_the_ranks_of_another_job_cannot_be_reached(cluster: RayHosts, start: St
         cluster.stack.wait_state(job_id, "RUNNING")
     places = cluster.containers(one), cluster.containers(other)
     assert set(places[0].values()) & set(places[1].values()), "some rank of each is on one host"
-    addresses = [cluster.inside(one, rank, "hostname -i").split()[-1] for rank in range(3)]
+    addresses = [address_inside(cluster, one, rank) for rank in range(3)]
     assert reached(cluster, one, 0, *addresses[1:]) == [f"j-{one}-job-1", f"j-{one}-job-2"]
     assert [reached(cluster, other, rank, *addresses) for rank in range(3)] == [[]] * 3
 

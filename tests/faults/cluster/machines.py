@@ -90,6 +90,16 @@ def all_of_ray(cluster: RayHosts) -> list[int]:
     return [pid for session in sessions for pid in session_members(session)]
 
 
+def sold(cluster: RayHosts, *categories: str) -> bool:
+    """Whether users can have both kinds of jobs in all of them, as far as the orchestrator has heard."""
+    offered = {
+        entry["support"]["product"]["category"]
+        for entry in cluster.stack.support()
+        if entry["support"]["docker"]["enabled"] and entry["support"]["native"]["enabled"]
+    }
+    return set(categories) <= offered
+
+
 def reserved(cluster: RayHosts) -> set[str]:
     """Names of the placement groups that Ray holds, asked from beside the head."""
     script = (

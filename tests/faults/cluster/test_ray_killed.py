@@ -58,9 +58,10 @@ def test_a_head_that_forgot_everything_gets_it_back_while_the_jobs_run(
     with workload.running():
         for victim in (machines.everything_of_ray(cluster), machines.gcs(cluster)):
             kill_in_turn([victim], seed, times=1)
-    wait_until(lambda: machines.held(cluster) <= machines.reserved(cluster), "every job to have its room in Ray again")
+    patience = machines.BACK_SECONDS
+    wait_until(lambda: machines.held(cluster) <= machines.reserved(cluster), "all to have their room again", patience)
     over_three = workload.jobs["Ray: docker over three hosts"].id
-    wait_until(lambda: machines.connected(cluster, over_three, 3), "its ranks to be connected as before")
+    wait_until(lambda: machines.connected(cluster, over_three, 3), "its ranks to be connected as before", patience)
     seen(
         "all of Ray on three hosts killed, then its GCS alone",
         finished(cluster, workload, before),
@@ -84,6 +85,6 @@ def plans(prefix: str) -> list[Planned]:
 def finished(cluster: RayHosts, workload: Workload, before: dict[str, set[str]]) -> str:
     """Everything has ended and all is well; what was seen."""
     cluster.wait_for(*NAMES, timeout=machines.BACK_SECONDS)
-    workload.finish()
+    workload.finish(machines.BACK_SECONDS)
     [words] = all_is_well(cluster, before, workload)
     return words

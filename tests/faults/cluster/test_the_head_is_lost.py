@@ -44,6 +44,7 @@ def test_another_machine_takes_over_from_a_head_that_is_lost(cluster: RayHosts, 
     cluster.start_node(2)
     cluster.wait_for(*NAMES[1:], timeout=PATIENCE_SECONDS)
     wait_until(given_up.over, "what ran on the lost machine to be given up", PATIENCE_SECONDS)
+    wait_until(lambda: machines.sold(cluster, *ON[1:]), "the new head's products to be known", PATIENCE_SECONDS)
     with later.running():
         cluster.segment[0].rejoin()
         cluster.start_node(0)  # its machine was repaired

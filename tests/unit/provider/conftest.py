@@ -72,7 +72,9 @@ def sign(keys: Keys) -> Sign:
 
 @pytest.fixture(scope="session")
 def core_headers(sign: Sign) -> dict[str, str]:
-    return {"Authorization": f"Bearer {sign()}", "Ucloud-Username": base64.b64encode(b"alice").decode()}
+    """For longer than a session of tests may take."""
+    token = sign(exp=int(time.time()) + 4 * 3600)
+    return {"Authorization": f"Bearer {token}", "Ucloud-Username": base64.b64encode(b"alice").decode()}
 
 
 @pytest.fixture(scope="session")
