@@ -193,15 +193,33 @@ async def test_one_job_twice_in_a_request_is_refused(core: httpx.AsyncClient, se
 # ------------------------------------------------------------------------------------------------------- too large
 
 
-async def test_a_declared_size_above_the_limit_is_refused_unread(
+async def test_a_declared_size_above_the_limit_is_refused_unread_to_whoever_asks_first(
     core: httpx.AsyncClient, service: RecordingService
 ) -> None:
-    async def endless() -> AsyncIterator[bytes]:
+    async def unwanted() -> AsyncIterator[bytes]:
         raise AssertionError("the body was read")
         yield b""
 
-    answer = await core.post(JOBS, content=endless(), headers={"Content-Length": str(100 * 1024 * 1024)})
+    headers = {"Content-Length": str(100 * 1024 * 1024), "Expect": "100-continue"}
+    answer = await core.post(JOBS, content=unwanted(), headers=headers)
     assert answer.status_code == 413
+    assert service.calls == []
+
+
+async def test_a_declared_size_above_the_limit_is_thrown_away_while_it_is_refused(
+    core: httpx.AsyncClient, service: RecordingService
+) -> None:
+    """A sender that is cut off while it sends never sees why."""
+    taken = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            taken.append(b" " * 1_000_000)
+            yield taken[-1]
+
+    answer = await core.post(JOBS, content=pieces(), headers={"Content-Length": str(20_000_000)})
+    assert answer.status_code == 413
+    assert len(taken) == 20
     assert answer.headers["connection"] == "close"
     assert "larger" in answer.json()["why"]
     assert service.calls == []
