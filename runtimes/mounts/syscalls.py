@@ -1,4 +1,5 @@
-"""System calls of Linux that Python's library lacks. Called by `beneath` and `pins`; they raise nothing but `OSError`.
+"""System calls of Linux that Python's library lacks. Called by `beneath` and `pins`, and by the provider for files of
+drives; they raise nothing but `OSError`.
 
 Each is one call, without policy.
 """
@@ -23,6 +24,8 @@ MS_PRIVATE = 0x40000
 MNT_DETACH = 0x2
 UMOUNT_NOFOLLOW = 0x8
 
+RENAME_NOREPLACE = 0x1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -37,6 +40,13 @@ def openat2(folder: int, path: str, flags: int, resolve: int) -> int:
     opened: int = _libc.syscall(ctypes.c_long(_OPENAT2), *arguments, ctypes.c_size_t(ctypes.sizeof(how)))
     _require(opened >= 0, path)
     return opened
+
+
+def renameat2(folder: int, name: str, new_folder: int, new_name: str, flags: int) -> None:
+    """Linux 3.15. `EINVAL` from file systems that do not know the flag."""
+    old, new = ctypes.c_char_p(os.fsencode(name)), ctypes.c_char_p(os.fsencode(new_name))
+    moved = _libc.renameat2(ctypes.c_int(folder), old, ctypes.c_int(new_folder), new, ctypes.c_uint(flags))
+    _require(moved == 0, new_name)
 
 
 def mount(source: str | None, target: str, flags: int) -> None:

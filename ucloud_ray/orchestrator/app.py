@@ -9,7 +9,14 @@ from starlette.exceptions import HTTPException
 
 from ucloud_ray import __version__
 from ucloud_ray.db.errors import StoreError
-from ucloud_ray.orchestrator import routes_accounting, routes_catalogue, routes_control, routes_drives, routes_jobs
+from ucloud_ray.orchestrator import (
+    routes_accounting,
+    routes_catalogue,
+    routes_control,
+    routes_drives,
+    routes_files,
+    routes_jobs,
+)
 from ucloud_ray.orchestrator.errors import ApiError
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer
@@ -40,7 +47,7 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
 
 def include_routes(app: FastAPI) -> None:
     """Everything that the orchestrator serves."""
-    for routes in (routes_control, routes_jobs, routes_drives, routes_accounting, routes_catalogue):
+    for routes in (routes_control, routes_jobs, routes_drives, routes_files, routes_accounting, routes_catalogue):
         app.include_router(routes.router)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from ucloud_ray.domain.folder_names import HOME_TITLE, home_of
+from ucloud_ray.domain.job import Owner
+from ucloud_ray.drive_owners import home_keys, key_of
 from ucloud_ray.orchestrator.access import EDIT, EVERYTHING, READ
 from ucloud_ray.orchestrator.errors import BadRequest
 from ucloud_ray.orchestrator.tokens import User
-from ucloud_ray.settings import DriveSettings
+from ucloud_ray.settings import DriveOwner, DriveSettings
 from ucloud_ray.wire.jobs import JobSpecification
 from ucloud_ray.wire.values import FileValue
 
@@ -25,6 +29,17 @@ def permissions(user: User, drive: DriveSettings, grants: Grants) -> tuple[str, 
         return EVERYTHING
     given = grants.get(user.name, ())
     return tuple(one for one in (READ, EDIT) if one in given or (one == READ and EDIT in given))
+
+
+def own_home(username: str, drives: Iterable[DriveSettings]) -> DriveSettings | None:
+    """The drive that the provider makes for a user who has none in the configuration (ENV-2); where it lies, the
+    provider knows."""
+    configured = list(drives)
+    owner = Owner(username, None)
+    if not {key_of(drive) for drive in configured}.isdisjoint(home_keys(owner)):
+        return None
+    names = home_of(owner, {drive.id for drive in configured})
+    return DriveSettings(names.drive_id, HOME_TITLE, Path(names.folder), DriveOwner("user", username))
 
 
 def drives_named(spec: JobSpecification) -> set[str]:

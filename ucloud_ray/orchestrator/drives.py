@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import drive_rows
-from ucloud_ray.orchestrator.access import ADMIN, READ
+from ucloud_ray.orchestrator.access import ADMIN, EVERYTHING, READ
 from ucloud_ray.orchestrator.acl_rules import check_acl, username_of
-from ucloud_ray.orchestrator.drive_rules import Grants, drives_named, permissions, shown, with_rights
+from ucloud_ray.orchestrator.drive_rules import Grants, drives_named, own_home, permissions, shown, with_rights
 from ucloud_ray.orchestrator.errors import NotFound
 from ucloud_ray.orchestrator.provider_client import ProviderClient
 from ucloud_ray.orchestrator.tokens import User
@@ -93,6 +93,16 @@ class SharedDrives:
             return None if drive is None else permissions(user, drive, grants.get(drive_id, {}))
 
         return [with_rights(spec, rights) for spec in specs]
+
+    async def reach(self, user: User, drive_id: str, needed: str) -> dict[str, Any]:
+        """The drive as the provider and its user see it: one of the configured ones, or the user's own home. Raises
+        `NotFound` also for one that the user may not use like that."""
+        created, grants = await self._load([drive_id])
+        home = own_home(user.name, self._drives.values())
+        if home is not None and home.id == drive_id:
+            return shown(home, self._provider.id, 0, EVERYTHING, None)
+        drive, myself = self._reach(user, drive_id, grants.get(drive_id, {}), needed)
+        return self._shown(drive, created, grants, myself, False)
 
     # ------------------------------------------------------------------------------------------------ internal
 

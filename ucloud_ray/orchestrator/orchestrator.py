@@ -17,6 +17,7 @@ from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.charging import Charging
 from ucloud_ray.orchestrator.control import Control
 from ucloud_ray.orchestrator.drives import SharedDrives
+from ucloud_ray.orchestrator.files import Files
 from ucloud_ray.orchestrator.follow import Following
 from ucloud_ray.orchestrator.hub import Hub
 from ucloud_ray.orchestrator.job_actions import JobActions
@@ -82,6 +83,7 @@ class Orchestrator:
         self.charging = Charging(database, self.products, books, feed, now)
         self.notices = Notices(database, self.products, feed, self.gate, now)
         self.drives = SharedDrives(database, settings.drives, provider, now)
+        self.files = Files(self.drives, provider)
         self.creation = JobCreation(
             database, self.catalogue, self.products, self.drives, provider, view, books, feed, now
         )

@@ -54,9 +54,9 @@ class ProviderClient:
     async def post(self, path: str, content: Any, username: str) -> Any:
         return await self._for_user("POST", path, orjson.dumps(content), None, username)
 
-    async def bulk(self, path: str, items: list[Any], username: str) -> list[Any]:
+    async def bulk(self, path: str, items: list[Any], username: str, method: str = "POST") -> list[Any]:
         """`responses` of a bulk call; G's serialiser leaves an empty list out."""
-        result = await self.post(path, {"items": items}, username)
+        result = await self._for_user(method, path, orjson.dumps({"items": items}), None, username)
         responses = result.get("responses") if isinstance(result, dict) else None
         if not isinstance(result, dict) or not isinstance(responses, (list, type(None))):
             raise _bad_answer()

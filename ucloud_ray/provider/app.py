@@ -10,6 +10,10 @@ from ucloud_ray.control.service import JobService, LogFollower, LogReader
 from ucloud_ray.provider import endpoint, openapi, platform
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.errors import no_such_call
+from ucloud_ray.provider.files_bytes import FileBytes
+from ucloud_ray.provider.files_calls import FileCalls
+from ucloud_ray.provider.files_drives import FileDrives
+from ucloud_ray.provider.files_tokens import FileTokens
 from ucloud_ray.provider.follow import FollowSocket
 from ucloud_ray.provider.jobs import JobCalls
 from ucloud_ray.provider.output import OutputCalls
@@ -40,14 +44,18 @@ def create_app(
     catalogue = ConfiguredCatalogue(settings)
     calls_at_once = CallRoom(provider.max_requests, BODIES_AT_ONCE * provider.max_body_bytes)
     around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes, calls_at_once)
+    drives, tokens = FileDrives(settings), FileTokens(settings.data_dir)
+    address = f"{(provider.public_url or f'http://{provider.listen}').rstrip('/')}/ucloud/{provider.id}"
     calls = [
         *JobCalls(service, catalogue).endpoints(),
         *ProductCalls(service).endpoints(),
         *OutputCalls(reader).endpoints(),
+        *FileCalls(drives, tokens, address).endpoints(),
         *platform.endpoints(),
     ]
     for call in calls:
         endpoint.add(app, call, around)
+    FileBytes(drives, tokens).install(app, f"/ucloud/{provider.id}")
     streams = StreamRoom(provider.max_follows)
     socket = FollowSocket(follower, provider.id, verifier, streams, channels=settings.policy.follow_channels)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)

@@ -152,8 +152,10 @@ _DESCRIPTIONS = {
     402: "The workspace has no credits",
     403: "A valid token, but not UCloud/Core's",
     404: "Unknown job, or not offered by this provider",
+    409: "There is one of that name already",
     413: "The request is too large",
     429: "The provider has as much as it takes on; nothing was done",
     503: "The provider is not ready yet, or busy; repeating the call is safe",
+    507: "There is no room left on the drive",
     504: "Nobody knows whether it was done; look before you repeat it",
 }

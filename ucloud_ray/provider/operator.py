@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +28,7 @@ from starlette.responses import Response
 from ucloud_ray.control.errors import BadRequest, Refused
 from ucloud_ray.control.service import OperatorService
 from ucloud_ray.provider.errors import JsonResponse, failure, refused
+from ucloud_ray.provider.secret_file import secret_of
 
 PATH = "/ucloud-ray"
 TOKEN_FILE = "operator-token"
@@ -123,17 +122,4 @@ async def _message(request: Request) -> str:
 
 def operator_token(data_dir: Path) -> str:
     """The token of this data folder, made at the first call and readable by its owner alone."""
-    file = data_dir / TOKEN_FILE
-    data_dir.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f"{TOKEN_FILE}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    if not file.exists():
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(secrets.token_urlsafe(32))
-        try:
-            os.link(draft, file)  # whoever is first decides; a half-written file is never seen
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return file.read_text().strip()
+    return secret_of(data_dir / TOKEN_FILE)

@@ -1,0 +1,213 @@
+"""`files/...`: what UCloud/Core asks about files of drives for its users. Who may ask, the Core has found out.
+
+Uploads and downloads are answered with an address here and a permit for one file; see `files_bytes`. Items of a request
+are done one after another; the first that fails ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field
+
+from ucloud_ray.control.errors import BadRequest
+from ucloud_ray.domain.job import Owner
+from ucloud_ray.provider import files_listing, files_paths
+from ucloud_ray.provider.endpoint import Call, Endpoint
+from ucloud_ray.provider.files_drives import FileDrives
+from ucloud_ray.provider.files_errors import told
+from ucloud_ray.provider.files_tokens import FileTokens, Permit
+from ucloud_ray.provider.files_tree import move
+from ucloud_ray.wire.common import BulkRequest, Model
+
+T = TypeVar("T")
+Policy = Literal["REPLACE", "RENAME", "REJECT"]
+TRASH = "Trash"
+_OBJECT = dict[str, Any]
+
+
+class _Owner(Model):
+    created_by: str
+    project: str | None = None
+
+
+class _Collection(Model):
+    owner: _Owner
+
+    def owner_of_drive(self) -> Owner:
+        return Owner(self.owner.created_by, self.owner.project)
+
+
+class Browse(Model):
+    path: str | None = None
+    items_per_page: int | None = None
+    next: str | None = None
+    sort_by: str | None = None
+    sort_direction: str | None = None
+    flags: dict[str, Any] = Field(default_factory=dict)
+
+
+class BrowseRequest(Model):
+    resolved_collection: _Collection
+    browse: Browse
+
+
+class Retrieve(Model):
+    id: str
+
+
+class RetrieveRequest(Model):
+    resolved_collection: _Collection
+    retrieve: Retrieve
+
+
+class OneFile(Model):
+    resolved_collection: _Collection
+    id: str
+    conflict_policy: Policy = "REJECT"
+    fingerprint: str | None = None
+    """Ours: of an upload; the same one for the same file of the same user goes on where it was cut."""
+
+
+class Move(Model):
+    resolved_old_collection: _Collection
+    resolved_new_collection: _Collection
+    old_id: str
+    new_id: str
+    conflict_policy: Policy = "REJECT"
+
+
+class FileCalls:
+    def __init__(self, drives: FileDrives, tokens: FileTokens, address: str) -> None:
+        """`address`: what `files_bytes` is reached at, without a slash at the end."""
+        self._drives = drives
+        self._tokens = tokens
+        self._address = address
+
+    def endpoints(self) -> list[Endpoint[Any]]:
+        many, errors = BulkRequest[OneFile], (400, 404, 409, 503, 507)
+        one = (400, 404, 503)
+        return [
+            Endpoint("POST", "files/browse", self.browse, "A folder, page by page", BrowseRequest, _OBJECT, errors=one),
+            Endpoint("POST", "files/retrieve", self.retrieve, "One file", RetrieveRequest, _OBJECT, errors=one),
+            Endpoint("POST", "files/folder", self.folder, "Make folders", many, _OBJECT, errors=errors),
+            Endpoint("POST", "files/move", self.move, "Move or rename", BulkRequest[Move], _OBJECT, errors=errors),
+            Endpoint("POST", "files/trash", self.trash, "Move to the drive's trash", many, _OBJECT, errors=errors),
+            Endpoint("DELETE", "files", self.delete, "Remove for good", many, _OBJECT, errors=errors),
+            Endpoint("POST", "files/upload", self.upload, "Where to send a file", many, _OBJECT, errors=errors),
+            Endpoint("POST", "files/download", self.download, "Where to fetch a file", many, _OBJECT, errors=errors),
+        ]
+
+    async def browse(self, call: Call[BrowseRequest]) -> _OBJECT:
+        asked = call.content.browse
+        path = files_paths.parse(asked.path or str(asked.flags.get("path") or ""))
+        wanted = files_listing.wanted(asked.items_per_page, asked.next, asked.sort_by, asked.sort_direction)
+
+        def read() -> _OBJECT:
+            drive = self._drives.folder(path, call.content.resolved_collection.owner_of_drive())
+            with told(str(path)):
+                items, following = files_listing.page(drive, path, wanted)
+            return {"itemsPerPage": wanted.size, "items": items, "next": following}
+
+        return await self._in_thread(read)
+
+    async def retrieve(self, call: Call[RetrieveRequest]) -> _OBJECT:
+        path = files_paths.parse(call.content.retrieve.id)
+
+        def read() -> _OBJECT:
+            drive = self._drives.folder(path, call.content.resolved_collection.owner_of_drive())
+            with told(str(path)):
+                return files_listing.one(drive, path)
+
+        return await self._in_thread(read)
+
+    async def folder(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
+        def make(item: OneFile) -> _OBJECT:
+            path = files_paths.parse(item.id)
+            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            with told(item.id):
+                name = drive.make_folder(path, item.conflict_policy, self._drives.maker(call.user or ""))
+            return {"id": str(path.parent / name)}
+
+        return await self._each(call.content.items, make)
+
+    async def move(self, call: Call[BulkRequest[Move]]) -> _OBJECT:
+        def one(item: Move) -> _OBJECT:
+            old, new = files_paths.parse(item.old_id), files_paths.parse(item.new_id)
+            origin = self._drives.folder(old, item.resolved_old_collection.owner_of_drive())
+            target = self._drives.folder(new, item.resolved_new_collection.owner_of_drive())
+            with told(item.old_id):
+                origin.look(old)
+            with told(item.new_id), origin.opened(old.parent) as out_of, target.opened(new.parent) as into:
+                return {"id": str(new.parent / move(out_of, old.name, into, new.name, item.conflict_policy))}
+
+        return await self._each(call.content.items, one)
+
+    async def trash(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
+        def one(item: OneFile) -> _OBJECT:
+            path = files_paths.parse(item.id)
+            if path.parts[:1] == (TRASH,):
+                raise BadRequest("That is the trash itself, or in it already. Delete it instead.")
+            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            trash = files_paths.DrivePath(path.drive, (TRASH,))
+            with told(item.id):
+                drive.look(path)
+                drive.make_folder(trash, "REPLACE", self._drives.maker(call.user or ""))
+                with drive.opened(path.parent) as out_of, drive.opened(trash) as into:
+                    return {"id": str(trash / move(out_of, path.name, into, path.name, "RENAME"))}
+
+        return await self._each(call.content.items, one)
+
+    async def delete(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
+        def one(item: OneFile) -> _OBJECT:
+            path = files_paths.parse(item.id)
+            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            with told(item.id):
+                drive.remove(path)
+            return {}
+
+        return await self._each(call.content.items, one, self._drives.removers)
+
+    async def upload(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
+        def one(item: OneFile) -> _OBJECT:
+            path, owner = files_paths.parse_inside(item.id), item.resolved_collection.owner_of_drive()
+            drive = self._drives.folder(path, owner)
+            with told(str(path.parent)), drive.opened(path.parent):
+                pass
+            mark = f"{call.user}\n{path}\n{item.fingerprint}" if item.fingerprint else str(uuid.uuid4())
+            upload = hashlib.sha256(mark.encode()).hexdigest()[:32]
+            permit = Permit(
+                "upload", str(path), owner.created_by, owner.project, call.user or "", item.conflict_policy, upload
+            )
+            return {
+                "endpoint": f"{self._address}/chunked",
+                "protocol": "CHUNKED",
+                "token": self._tokens.give(permit),
+            }
+
+        return await self._each(call.content.items, one)
+
+    async def download(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
+        def one(item: OneFile) -> _OBJECT:
+            path, owner = files_paths.parse(item.id), item.resolved_collection.owner_of_drive()
+            drive = self._drives.folder(path, owner)
+            with told(item.id):
+                if files_listing.one(drive, path)["status"]["type"] == "DIRECTORY":
+                    raise BadRequest("A folder cannot be downloaded; name a file.")
+            token = self._tokens.give(Permit("download", str(path), owner.created_by, owner.project, call.user or ""))
+            return {"endpoint": f"{self._address}/download?token={token}"}
+
+        return await self._each(call.content.items, one)
+
+    async def _each(
+        self, items: list[T], do: Callable[[T], _OBJECT], threads: ThreadPoolExecutor | None = None
+    ) -> _OBJECT:
+        return {"responses": await self._in_thread(lambda: [do(item) for item in items], threads)}
+
+    async def _in_thread(self, do: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
+        return await asyncio.get_running_loop().run_in_executor(threads or self._drives.threads, do)
