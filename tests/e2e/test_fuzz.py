@@ -54,11 +54,13 @@ FIELDS = (
     "newTimeAllocation", "timestamp", "added", "deleted", "entity", "type", "username", "permissions", "newTitle",
     "sessionType", "rank", "refreshToken", "flags", "next", "itemsPerPage", "appName", "appVersion", "path", "period",
     "chargeId", "units", "periods", "owner", "projectId", "amount", "startDate", "endDate", "isDeltaCharge", "usage",
-    "categoryIdV2", "description", "scope", "everybody", "allowRestart",
+    "categoryIdV2", "description", "scope", "everybody", "allowRestart", "oldId", "newId",
+    "conflictPolicy", "fingerprint",
 )  # fmt: skip
 """Names that mean something somewhere, so that requests get past the first look."""
 
-SCALARS: list[Any] = [None, True, 0, -1, 1, 2**31, 2**63, 1e308, "", "1", "999999999", "user", "\0", "é", "a" * 300]
+NUMBERS: list[Any] = [0, -1, 1, 2**31, 2**63, 1e308]
+SCALARS = [None, True, *NUMBERS, "", "1", "999999999", "user", "/home-user", "/home-user/a", "\0", "é", "a" * 300]
 values = st.recursive(
     st.sampled_from(SCALARS) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
