@@ -174,6 +174,18 @@ async def test_what_is_there_already_is_treated_as_asked(
     (files.root / "a.txt").write_text("old")
     assert (await files.send(await files.permit("/87/a.txt", policy), b"new")).status_code == status
     assert {file.name: file.read_text() for file in files.root.iterdir() if file.is_file()} == content
+    assert list(files.root.glob(f"{UPLOADS}/*")) == []
+
+
+async def test_an_upload_whose_name_is_taken_on_the_way_is_kept_for_another_policy(files: Files) -> None:
+    token = await files.permit("/87/a", fingerprint="f")
+    assert (await files.send(token, b"ne", total=3)).status_code == 200
+    (files.root / "a").write_text("old")
+    assert (await files.send(token, b"w", offset=2, total=3)).status_code == 409
+    assert (files.root / "a").read_text() == "old"
+    again = await files.permit("/87/a", "REPLACE", fingerprint="f")
+    assert (await files.send(again, b"", offset=3, total=3)).status_code == 200
+    assert (files.root / "a").read_text() == "new"
 
 
 async def test_what_arrives_damaged_is_not_kept(files: Files) -> None:
