@@ -9,6 +9,7 @@ import json
 import subprocess
 from contextlib import closing
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -105,3 +106,26 @@ def _went_on(given: dict[str, Any], offset: int) -> bool:
     answer = json.loads(subprocess.run(command, input=INPUT[offset:], capture_output=True, timeout=30).stdout)
     assert "id" in answer or "being received" in answer["why"], answer
     return "id" in answer
+
+
+def test_the_command_line_puts_lists_moves_gets_and_removes(shells: Stack, tmp_path: Path) -> None:
+    source, got = tmp_path / "numbers.bin", tmp_path / "got.bin"
+    source.write_bytes(INPUT)
+
+    def files(*words: str) -> str:
+        done = shells.cli("files", *words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    files("mkdir", "home-user/by hand/deep")
+    files("put", str(source), "home-user/by hand/")
+    files("mv", "home-user/by hand/numbers.bin", "home-user/by hand/deep/")
+    files("get", "home-user/by hand/deep/numbers.bin", str(got))
+    assert got.read_bytes() == INPUT
+    [row] = files("ls", "home-user/by hand/deep").splitlines()[1:]
+    assert (row.split()[0], row.split()[-1]) == (str(len(INPUT)), "numbers.bin")
+    taken = shells.cli("files", "put", str(source), "home-user/by hand/deep/")
+    assert (taken.returncode, len(taken.stderr.splitlines())) == (1, 1)
+    files("rm", "home-user/by hand", "--for-good")
+    missing = shells.cli("files", "ls", "home-user/by hand")
+    assert (missing.returncode, "Traceback" in missing.stderr) == (1, False)

@@ -78,14 +78,7 @@ class Api:
 
     def wallets(self, everybody: bool) -> list[dict[str, Any]]:
         """As the mission document shows them; everybody's for administrators of our own orchestrator."""
-        found: list[dict[str, Any]] = []
-        query = {"itemsPerPage": "250", **({"everybody": "true"} if everybody else {})}
-        while True:
-            page = self.get("/api/accounting/wallets/browse", query)
-            found.extend(page.get("items") or [])
-            if not page.get("next"):
-                return found
-            query["next"] = page["next"]
+        return self.every("/api/accounting/wallets/browse", {"everybody": "true"} if everybody else {})
 
     def grant(self, item: Mapping[str, Any]) -> str:
         """The id of the new allocation. Only of our own orchestrator."""
@@ -115,6 +108,18 @@ class Api:
         return found
 
     # -- plumbing
+
+    def every(self, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """What is on all pages."""
+        found: list[dict[str, Any]] = []
+        page: Json = {"next": ""}
+        while page.get("next") is not None:
+            page = self.get(path, {"itemsPerPage": "250", **query, **({"next": page["next"]} if page["next"] else {})})
+            found.extend(page.get("items") or [])
+        return found
+
+    def delete(self, path: str, body: Json) -> Json:
+        return self._answer("DELETE", path, json=body)
 
     def get(self, path: str, query: Mapping[str, str]) -> Json:
         return self._answer("GET", path, params=dict(query))

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ucloud_ray.cli import apps, capacity, doctor, jobs, node, nodes, serve, status, token, up, wallets
+from ucloud_ray.cli import apps, capacity, doctor, files, jobs, node, nodes, serve, status, token, up, wallets
 from ucloud_ray.cli import run as run_command
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.config_tree import ConfigError
@@ -59,6 +59,7 @@ app.command("doctor", short_help="Check this machine.")(doctor.doctor)
 app.command("run", short_help="Submit a job and follow it.")(run_command.run)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(apps.app, name="apps")
+app.add_typer(files.app, name="files")
 app.add_typer(wallets.app, name="wallets")
 app.command("products", short_help="Machine types.")(capacity.products)
 app.add_typer(nodes.app, name="nodes", short_help="Machines of the cluster.")
