@@ -171,12 +171,12 @@ async def world(settings: OrchestratorSettings, provider: FakeProvider) -> Async
     drive = DriveSettings(DRIVE, "Data", Path("/nowhere"), DriveOwner("user", "user"))
     async with running(replace(settings, drives=(drive,), max_body_bytes=1_000_000), provider) as setup:
         job = await setup.create()
-        for path, id in (("/api/jobs/updateAcl", job), ("/api/files/collections/updateAcl", DRIVE)):
+        for path, number in (("/api/jobs/updateAcl", job), ("/api/files/collections/updateAcl", DRIVE)):
             added = [
                 {"entity": {"type": "user", "username": name}, "permissions": list(RIGHTS[name])}
                 for name in ("reader", "editor")
             ]
-            answer = await setup.post(path, {"items": [{"id": id, "added": added, "deleted": []}]})
+            answer = await setup.post(path, {"items": [{"id": number, "added": added, "deleted": []}]})
             assert answer.status_code == 200, answer.text
         provider.asked.clear()
         yield World(setup, job)
@@ -244,7 +244,7 @@ async def test_lists_hold_nothing_of_others(world: World, name: str) -> None:
     "name", [name for name, call in CALLS.items() if call.items is not None and call.needs in (READ, EDIT, ADMIN)]
 )
 async def test_bulk_requests_hold_1_to_1000_items_and_are_done_whole_or_not(world: World, name: str) -> None:
-    """End-user-api 1.1 and 5 (G): one item that is wrong, or not the caller's, refuses all before the provider hears."""
+    """End-user-api 1.1 and 5 (G): a wrong item, or one of others, refuses all before the provider hears."""
     method, _, path = name.partition(" ")
     good, bad = (_filled(CALLS[name].items, named) for named in ({"job": world.job, "drive": DRIVE}, MISSING))
     wanted = {0: [], 1001: [good] * 1001, 400: [good, {"nonsense": 1}], 404: [good, bad]}
