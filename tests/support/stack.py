@@ -88,9 +88,10 @@ class Stack:
         )
 
     def spawn(self, *arguments: str) -> subprocess.Popen[str]:
-        """The same, left running, both outputs in pipes. The caller ends it."""
+        """The same, left running, both outputs in pipes. The caller ends it. It hears Ctrl-C also where the tests were
+        started in the background of a shell, which makes everybody below deaf to it."""
         return subprocess.Popen(
-            [*self.prefix, *COMMAND, *arguments],
+            ["env", "--default-signal=INT", *self.prefix, *COMMAND, *arguments],
             env=self.environment | {"PYTHONUNBUFFERED": "1"},
             cwd=self.data.parent,
             stdin=subprocess.DEVNULL,
