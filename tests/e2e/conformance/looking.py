@@ -49,16 +49,21 @@ def file(path: str, **more: Any) -> dict[str, Any]:
 
 def processes_of(job_id: str) -> list[int]:
     """Those that have the job's id in their environment."""
-    mark = f"UCLOUD_JOB_ID={job_id}".encode()
-    found = []
+    return list(environments_of(job_id))
+
+
+def environments_of(job_id: str) -> dict[int, dict[str, str]]:
+    """Process to its environment. Read once: one that a program starts now and then is gone a moment later."""
+    found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                variables = (entry / "environ").read_bytes().split(b"\0")
+                words = (entry / "environ").read_text(errors="replace").split("\0")
             except OSError:
                 continue
-            if mark in variables:
-                found.append(int(entry.name))
+            variables = dict(word.split("=", 1) for word in words if "=" in word)
+            if variables.get("UCLOUD_JOB_ID") == job_id:
+                found[int(entry.name)] = variables
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from tests.e2e.conformance.looking import as_sent, job_folder, processes_of, put
+from tests.e2e.conformance.looking import as_sent, environments_of, job_folder, processes_of, put
 from tests.support.follow import following, printed
 from tests.support.stack import NATIVE_SHELL, PROVIDER, Stack, states, texts
 from tests.support.wait import wait_until
@@ -62,7 +62,7 @@ def test_point_3_the_first_rank_that_ends_ends_all(catalogue: Stack, shell: dict
     )
     job_id = catalogue.create(shell, var=script, replicas=3)
     running = catalogue.wait_state(job_id, "RUNNING")
-    assert {variables(pid)["UCLOUD_RANK"] for pid in processes_of(job_id)} == {"0", "1", "2"}
+    assert {variables["UCLOUD_RANK"] for variables in environments_of(job_id).values()} == {"0", "1", "2"}
     put(job_folder(catalogue, running) / "go", "")
     job = catalogue.wait_state(job_id)
     assert states(job) == ["IN_QUEUE", "RUNNING", "SUCCESS"]
@@ -71,11 +71,6 @@ def test_point_3_the_first_rank_that_ends_ends_all(catalogue: Stack, shell: dict
         seen = list(frames)
     assert [printed(seen, rank) for rank in range(3)] == ["stopped\n", "", "stopped\n"]
     assert processes_of(job_id) == []
-
-
-def variables(pid: int) -> dict[str, str]:
-    with open(f"/proc/{pid}/environ") as environment:
-        return dict(entry.split("=", 1) for entry in environment.read().split("\0") if "=" in entry)
 
 
 def test_point_11_time_in_the_queue_does_not_count_and_only_the_deadline_expires(catalogue: Stack) -> None:
@@ -125,7 +120,7 @@ def test_point_20_a_job_that_does_not_fit_whole_starts_nothing(catalogue: Stack)
     assert states(catalogue.job(pair)) == ["IN_QUEUE"]
     catalogue.stop(last, blockers[0])
     catalogue.wait_state(pair, "RUNNING")
-    assert {variables(pid)["UCLOUD_RANK"] for pid in processes_of(pair)} == {"0", "1"}
+    assert {variables["UCLOUD_RANK"] for variables in environments_of(pair).values()} == {"0", "1"}
     catalogue.stop(pair, *blockers)
 
 
