@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +14,14 @@ import typer
 
 from ucloud_ray.cli import options, output
 from ucloud_ray.cli.connect import connect
-from ucloud_ray.cli.errors import CliError, UsageMistake
+from ucloud_ray.cli.errors import CliError, Refused, UsageMistake
 
 if TYPE_CHECKING:
     from ucloud_ray.cli.api import Api
 
 app = typer.Typer(no_args_is_help=True, help="Files of drives: list, upload, download.", rich_markup_mode=None)
 
+DRIVES = "/api/files/collections/browse"
 Place = Annotated[str, typer.Argument(metavar="DRIVE/PATH", help="Like home-user/inputs/data.csv.")]
 Places = Annotated[list[str], typer.Argument(metavar="DRIVE/PATH...", help="Like home-user/inputs/data.csv.")]
 
@@ -46,7 +50,7 @@ def list_files(
         output.show_table(("SIZE", "MODIFIED", "NAME"), [_row(file) for file in found], "the folder is empty")
     else:
         rows = [(drive["id"], drive["specification"].get("title")) for drive in found]
-        output.show_table(("DRIVE", "TITLE"), rows, "no drives; your own is made by your first job")
+        output.show_table(("DRIVE", "TITLE"), rows, "there are no drives for you; ask your administrator")
 
 
 @app.command("put")
@@ -73,11 +77,14 @@ def put(
     policy = "REPLACE" if replace else "REJECT"
     with connect(host, token, project, data) as api:
         item = {"id": path, "conflictPolicy": policy, "fingerprint": fingerprint(source)}
-        permit = _permit(api, "upload", item)
-    transfers = Transfers()
-    with _bar(source.stat().st_size, source.name) as bar:
+        with _taken_names(replace):
+            permit = _permit(api, "upload", item)
+    with closing(Transfers()) as transfers, _bar(source.stat().st_size, source.name) as bar:
         made = transfers.upload(source, permit, lambda there: bar.update(there - bar.pos))
-    output.show_json({"path": made}) if as_json else output.say(f"uploaded to {made.removeprefix('/')}")
+    if as_json:
+        output.show_json({"path": made})
+    else:
+        output.say(f"uploaded to {made.removeprefix('/')}")
 
 
 @app.command("get")
@@ -104,10 +111,12 @@ def get(
     with connect(host, token, project, data) as api:
         size = int(api.get("/api/files/retrieve", {"id": path})["status"].get("sizeInBytes") or 0)
         endpoint = _permit(api, "download", {"id": path})["endpoint"]
-    transfers = Transfers()
-    with _bar(size, file.name) as bar:
+    with closing(Transfers()) as transfers, _bar(size, file.name) as bar:
         transfers.download(endpoint, file, lambda there: bar.update(there - bar.pos))
-    output.show_json({"file": str(file)}) if as_json else output.say(f"downloaded to {file}")
+    if as_json:
+        output.show_json({"file": str(file)})
+    else:
+        output.say(f"downloaded to {file}")
 
 
 @app.command("mkdir")
@@ -171,11 +180,8 @@ def move(
     old = _path(place)
     new = _path(target) + (f"/{old.rsplit('/', 1)[-1]}" if target.endswith("/") else "")
     item = {"oldId": old, "newId": new, "conflictPolicy": "REPLACE" if replace else "REJECT"}
-    with connect(host, token, project, data) as api:
+    with connect(host, token, project, data) as api, _taken_names(replace):
         api.post("/api/files/move", {"items": [item]})
-
-
-DRIVES = "/api/files/collections/browse"
 
 
 def _path(place: str) -> str:
@@ -195,6 +201,19 @@ def _target(given: Path | None, name: str, replace: bool) -> Path:
     if not file.parent.is_dir():
         raise CliError(f"there is no folder {file.parent}", "make it first")
     return file
+
+
+@contextmanager
+def _taken_names(replace: bool) -> Iterator[None]:
+    """Says with our option what the API says with its own."""
+    try:
+        yield
+    except Refused as error:
+        if error.status != HTTPStatus.CONFLICT or replace:
+            raise
+        raise Refused(
+            "there is a file or folder of this name already", "choose another, or add --replace", 409
+        ) from error
 
 
 def _permit(api: Api, purpose: str, item: dict[str, Any]) -> dict[str, Any]:

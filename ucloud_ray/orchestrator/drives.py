@@ -1,7 +1,8 @@
-"""The configured drives as resources that their owners share: shown to users and the provider, and asked about jobs.
+"""Drives as resources: the configured ones, which their owners share, shown to users and the provider and asked about
+jobs; and homes that the provider makes on demand, shown to their owners, whose alone they are.
 
-Only those of the configuration: homes that the provider makes on demand are their owners' alone. A change of rights is
-stored once the provider has taken note of it (provider-api 6.9), which looks at its jobs afterwards.
+A change of rights is stored once the provider has taken note of it (provider-api 6.9), which looks at its jobs
+afterwards.
 """
 
 from __future__ import annotations
@@ -30,9 +31,16 @@ _OF_PROVIDER = ("READ", "PROVIDER")
 
 class SharedDrives:
     def __init__(
-        self, database: Database, drives: Sequence[DriveSettings], provider: ProviderClient, now: Callable[[], int]
+        self,
+        database: Database,
+        drives: Sequence[DriveSettings],
+        homes: bool,
+        provider: ProviderClient,
+        now: Callable[[], int],
     ) -> None:
+        """`homes`: the provider makes one for a user who has no drive."""
         self._database = database
+        self._homes = homes
         self._drives = {drive.id: drive for drive in sorted(drives, key=lambda drive: drive.id)}
         self._provider = provider
         self._now = now
@@ -45,18 +53,17 @@ class SharedDrives:
     async def browse(self, user: User, size: int, offset: int, others: bool) -> dict[str, Any]:
         """`PageV2` of the drives that the user may see."""
         created, grants = await self._load(self._drives)
+        home = self._home(user)
         seen = [
             self._shown(drive, created, grants, myself, others)
-            for drive in self._drives.values()
+            for drive in [*([home] if home else []), *self._drives.values()]
             if (myself := permissions(user, drive, grants.get(drive.id, {})))
         ]
         return _page(seen, size, offset)
 
     async def retrieve(self, user: User, drive_id: str, others: bool) -> dict[str, Any]:
         """Raises `NotFound`."""
-        created, grants = await self._load([drive_id])
-        drive, myself = self._reach(user, drive_id, grants.get(drive_id, {}), READ)
-        return self._shown(drive, created, grants, myself, others)
+        return await self.reach(user, drive_id, READ, others)
 
     async def update_acl(self, user: User, items: Sequence[UpdatedAcl]) -> list[Any]:
         """Raises `NotFound`, `Forbidden`, `BadRequest`, and what the provider answers."""
@@ -94,17 +101,20 @@ class SharedDrives:
 
         return [with_rights(spec, rights) for spec in specs]
 
-    async def reach(self, user: User, drive_id: str, needed: str) -> dict[str, Any]:
+    async def reach(self, user: User, drive_id: str, needed: str, others: bool = False) -> dict[str, Any]:
         """The drive as the provider and its user see it: one of the configured ones, or the user's own home. Raises
         `NotFound` also for one that the user may not use like that."""
         created, grants = await self._load([drive_id])
-        home = own_home(user.name, self._drives.values())
+        home = self._home(user)
         if home is not None and home.id == drive_id:
-            return shown(home, self._provider.id, 0, EVERYTHING, None)
+            return self._shown(home, created, grants, EVERYTHING, others)
         drive, myself = self._reach(user, drive_id, grants.get(drive_id, {}), needed)
-        return self._shown(drive, created, grants, myself, False)
+        return self._shown(drive, created, grants, myself, others)
 
     # ------------------------------------------------------------------------------------------------ internal
+
+    def _home(self, user: User) -> DriveSettings | None:
+        return own_home(user.name, self._drives.values()) if self._homes else None
 
     async def _load(self, ids: Iterable[str]) -> Loaded:
         wanted = [drive for drive in ids if drive in self._drives]

@@ -82,8 +82,16 @@ def _packed(token: str, sort: str) -> Position | None:
         content = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (ValueError, binascii.Error):
         return None
-    kind = str if sort == CREATED_BY else int
     match content:
-        case [str(of), int() | str() as key, int(number)] if of == sort and type(key) is kind:
+        case [str(of), key, number] if of == sort and _is_number(number) and _is_key(key, sort):
             return Position(number, key)
     return None
+
+
+def _is_key(value: Any, sort: str) -> bool:
+    return isinstance(value, str) and "\0" not in value if sort == CREATED_BY else _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    """One that the database can compare with: tokens come from outside and may say anything."""
+    return type(value) is int and abs(value) < 2**63

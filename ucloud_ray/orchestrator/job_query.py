@@ -149,8 +149,11 @@ def _labels(query: Mapping[str, Any]) -> dict[str, str]:
     nested = query.get("filterLabels") or {}
     if not isinstance(nested, dict):
         raise BadRequest("filterLabels: must be a JSON object of texts; in a query filterLabels.<name>=<value>")
-    flat = {name.removeprefix(_LABEL): name for name in query if name.startswith(_LABEL)}
-    return {label: _text(query, name) for label, name in flat.items()} | {name: _text(nested, name) for name in nested}
+    flat = {name.removeprefix(_LABEL): query[name] for name in query if name.startswith(_LABEL)}
+    given = {**flat, **nested}
+    if any("\0" in name for name in given):
+        raise BadRequest("filterLabels: a name must not contain NUL characters")
+    return {name: _text(given, name) for name in given}
 
 
 def _machines(query: Mapping[str, Any]) -> bool | None:

@@ -82,7 +82,7 @@ class Orchestrator:
         self.wallets = Wallets(database, self.products, books, settings.options.initial_grant, feed, now)
         self.charging = Charging(database, self.products, books, feed, now)
         self.notices = Notices(database, self.products, feed, self.gate, now)
-        self.drives = SharedDrives(database, settings.drives, provider, now)
+        self.drives = SharedDrives(database, settings.drives, settings.automatic_homes, provider, now)
         self.files = Files(self.drives, provider)
         self.creation = JobCreation(
             database, self.catalogue, self.products, self.drives, provider, view, books, feed, now

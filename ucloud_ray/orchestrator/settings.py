@@ -39,6 +39,8 @@ class OrchestratorSettings:
     """What the provider sells, as registered here; it decides itself which of them it supports."""
     drives: tuple[DriveSettings, ...] = ()
     """Those that users may share; the provider has the same ones."""
+    automatic_homes: bool = True
+    """Whether the provider makes a drive for a user who has none of these."""
     catalogue: tuple[Path, ...] = field(default_factory=lambda: tuple(sorted(_SEEDS.glob("*.yaml"))))
     """Tool and application documents that are in the catalogue from the start."""
     max_body_bytes: int = 16 * 1024 * 1024
@@ -83,5 +85,6 @@ def orchestrator_settings(settings: Settings) -> OrchestratorSettings:
         provider_url=provider,
         products=settings.products or (EXAMPLE_PRODUCT,),
         drives=settings.drives,
+        automatic_homes=settings.policy.automatic_homes,
         options=settings.orchestrator,
     )

@@ -179,6 +179,9 @@ class FileCalls:
             drive = self._drives.folder(path, owner)
             with told(str(path.parent)), drive.opened(path.parent):
                 pass
+            if item.conflict_policy == "REJECT":
+                with told(item.id):
+                    drive.require_free(path)
             mark = f"{call.user}\n{path}\n{item.fingerprint}" if item.fingerprint else str(uuid.uuid4())
             upload = hashlib.sha256(mark.encode()).hexdigest()[:32]
             permit = Permit(

@@ -80,6 +80,12 @@ class DriveFolder:
         with self.opened(path.parent) as folder:
             return os.stat(path.name, dir_fd=folder, follow_symlinks=False)
 
+    def require_free(self, path: DrivePath) -> None:
+        """Raises `FileExistsError` if there is something of that name; it may still be taken a moment later."""
+        with suppress(FileNotFoundError):
+            self.look(path)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
     def make_folder(self, path: DrivePath, policy: str, maker: Maker) -> str:
         """With those above it that are missing; its name. `policy`: `REJECT` one that is there, `RENAME`, or else take
         it as it is."""

@@ -54,7 +54,8 @@ class Upload:
     def begin(self, offset: int, total: int) -> Part:
         """Take the place for one part, which the caller closes. Raises `WrongOffset`, `Conflict`, `StorageFull`."""
         if offset == 0:
-            self._check_name()
+            if self.policy == "REJECT":  # before anything is sent for nothing
+                self.drive.require_free(self.path)
             self._make_place()
         with self.drive.opened(self._place) as folder:
             file = self._open(folder, offset)
@@ -88,13 +89,6 @@ class Upload:
     @property
     def _place(self) -> DrivePath:
         return DrivePath(self.path.drive, (UPLOADS,))
-
-    def _check_name(self) -> None:
-        """Before anything is sent for nothing; the name may still be taken until the end."""
-        if self.policy == "REJECT":
-            with suppress(FileNotFoundError):
-                self.drive.look(self.path)
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     def _make_place(self) -> None:
         self.drive.make_folder(self._place, "REPLACE", Maker(self.maker.uid, private=True))

@@ -57,12 +57,21 @@ class DockerKit(DriverKit):
         return self._containers() + folders
 
     async def cleanup(self) -> None:
+        await self._destroy_tasks()
         with contextlib.closing(self.api):
             for name in self._containers():
                 with contextlib.suppress(docker.errors.APIError):
                     self.api.remove_container(name, force=True, v=True)
         for name in self._names:
             pins.release(self.settings.docker.state_dir / name)
+
+    async def _destroy_tasks(self) -> None:
+        """Else those who carry their output would wait for it for ever."""
+        driver = self.make_driver()
+        for task in await driver.list_tasks(PROVIDER):
+            if task.id.name in self._names:
+                await driver.destroy(task.id)
+        await driver.close()
 
     def _containers(self) -> list[str]:
         """Those of this test: other tests may use the daemon at the same time."""

@@ -43,7 +43,8 @@ async def give(shared: Setup, *permissions: str, to: str = "user") -> None:
 
 
 async def test_a_drive_is_its_owners_until_it_is_shared(shared: Setup) -> None:
-    assert (await shared.get(f"{DRIVES}/browse")).json()["items"] == []
+    [home] = (await shared.get(f"{DRIVES}/browse")).json()["items"]
+    assert home["id"] == "home-user", "the user's own, made on demand"
     [mine] = (await shared.get(f"{DRIVES}/browse", shared.user("bob"))).json()["items"]
     assert (mine["id"], mine["specification"]["title"]) == ("12512", "Data")
     assert (mine["owner"], mine["permissions"]["myself"]) == (
@@ -52,7 +53,22 @@ async def test_a_drive_is_its_owners_until_it_is_shared(shared: Setup) -> None:
     )
     assert (await shared.get(f"{DRIVES}/retrieve", id="12512")).status_code == 404
     everything = await shared.get(f"{DRIVES}/browse", shared.user("root", admin=True))
-    assert [drive["id"] for drive in everything.json()["items"]] == ["12512", "12513"]
+    assert [drive["id"] for drive in everything.json()["items"]] == ["home-root", "12512", "12513"]
+
+
+@pytest.mark.parametrize("homes", [True, False])
+async def test_a_home_that_is_made_on_demand_is_its_owners_where_there_are_any(
+    settings: OrchestratorSettings, provider: FakeProvider, homes: bool
+) -> None:
+    """ENV-2: listed and found like any other drive, by nobody else."""
+    async with running(replace(settings, drives=CONFIGURED, automatic_homes=homes), provider) as made:
+        listed = (await made.get(f"{DRIVES}/browse", includeOthers="true")).json()["items"]
+        assert [drive["id"] for drive in listed] == (["home-user"] if homes else [])
+        found = await made.get(f"{DRIVES}/retrieve", id="home-user", includeOthers="true")
+        assert found.status_code == (200 if homes else 404)
+        assert not homes or found.json() == listed[0]
+        assert not homes or listed[0]["permissions"] == {"myself": ["READ", "EDIT", "ADMIN"], "others": []}
+        assert (await made.get(f"{DRIVES}/retrieve", made.user("bob"), id="home-user")).status_code == 404
 
 
 async def test_a_shared_drive_is_seen_by_whom_it_is_shared_with(shared: Setup) -> None:
@@ -97,9 +113,10 @@ async def test_the_provider_asks_whom_a_drive_is_shared_with(shared: Setup) -> N
 
 async def test_drives_come_in_pages(shared: Setup) -> None:
     admin = shared.user("root", admin=True)
-    first = (await shared.get(f"{DRIVES}/browse", admin, itemsPerPage=1)).json()
-    second = (await shared.get(f"{DRIVES}/browse", admin, itemsPerPage=1, next=first["next"])).json()
-    assert [first["items"][0]["id"], second["items"][0]["id"], second["next"]] == ["12512", "12513", None]
+    first = (await shared.get(f"{DRIVES}/browse", admin, itemsPerPage=2)).json()
+    second = (await shared.get(f"{DRIVES}/browse", admin, itemsPerPage=2, next=first["next"])).json()
+    assert [drive["id"] for drive in first["items"] + second["items"]] == ["home-root", "12512", "12513"]
+    assert second["next"] is None
 
 
 async def test_no_job_gets_a_file_that_its_user_may_not_read(shared: Setup, provider: FakeProvider) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -65,7 +67,21 @@ async def test_jobs_that_come_and_go_between_two_pages_move_nobody(setup: Setup,
 
 @pytest.mark.parametrize("sort", ["timeLeft", "createdBy", "createdAt"])
 @pytest.mark.parametrize(
-    "token", ["x", "-1", "WyJ0aW1lTGVmdCIsIjEiLDFd", "WyJjcmVhdGVkQnkiLDEsMV0", "bnVsbA", "1.5", "ä", "WzFd", "W10"]
+    "token",
+    ["x", "-1", "WyJ0aW1lTGVmdCIsIjEiLDFd", "WyJjcmVhdGVkQnkiLDEsMV0", "bnVsbA", "1.5", "ä", "WzFd", "W10"]
+    + [
+        base64.urlsafe_b64encode(json.dumps([sort, *forged]).encode()).decode()
+        for sort, *forged in (
+            ("timeLeft", 2**63, 1),
+            ("timeLeft", 1, 2**63),
+            ("timeLeft", True, 1),
+            ("timeLeft", 1, 10**30),
+            ("createdBy", "\0", 1),
+            ("createdBy", "x", 2**63),
+            ("createdBy", "x", True),
+            ("createdBy", None, 1),
+        )
+    ],
 )
 async def test_a_token_that_no_page_gave_is_refused(setup: Setup, sort: str, token: str) -> None:
     answer = await setup.get("/api/jobs/browse", sortBy=sort, next=token)
@@ -99,6 +115,21 @@ async def test_labels_of_the_creation_can_be_filtered_by_in_a_query_and_in_a_sea
     for body in ({"filterLabels": {"kind": "x"}}, {"flags": {"filterLabels.kind": "x"}}):
         found = (await setup.post("/api/jobs/search", {"query": "", **body})).json()
         assert [job["id"] for job in found["items"]] == [both]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"filterLabels": {"a\0": "x"}},
+        {"filterLabels": {"a": "\0"}},
+        {"filterLabels": {"a": 1}},
+        {"filterLabels": ["a"]},
+        {"filterLabels.a\0": "x"},
+    ],
+)
+async def test_labels_that_no_job_can_have_are_not_looked_for(setup: Setup, body: Any) -> None:
+    answer = await setup.post("/api/jobs/search", {"query": "", **body})
+    assert (answer.status_code, "NUL" in answer.text or "filterLabels" in answer.text) == (400, True), answer.text
 
 
 async def test_new_labels_replace_all_old_ones_and_the_provider_is_told_first(setup: Setup) -> None:

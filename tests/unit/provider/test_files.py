@@ -171,10 +171,22 @@ async def test_an_upload_that_is_cut_leaves_the_old_file_and_goes_on(files: File
 async def test_what_is_there_already_is_treated_as_asked(
     files: Files, policy: str, status: int, content: dict[str, str]
 ) -> None:
+    """Also a file that came after the permit was given."""
+    token = await files.permit("/87/a.txt", policy)
     (files.root / "a.txt").write_text("old")
-    assert (await files.send(await files.permit("/87/a.txt", policy), b"new")).status_code == status
+    assert (await files.send(token, b"new")).status_code == status
     assert {file.name: file.read_text() for file in files.root.iterdir() if file.is_file()} == content
     assert list(files.root.glob(f"{UPLOADS}/*")) == []
+
+
+async def test_nobody_gets_a_permit_for_a_name_that_is_taken_and_must_stay(files: Files) -> None:
+    """So that nothing is sent, or tried again, for nothing."""
+    (files.root / "a").write_text("old")
+    answers = [
+        (await files.call("files/upload", {"id": "/87/a", "conflictPolicy": policy})).status_code
+        for policy in ("REJECT", "REPLACE", "RENAME")
+    ]
+    assert answers == [409, 200, 200]
 
 
 async def test_an_upload_whose_name_is_taken_on_the_way_is_kept_for_another_policy(files: Files) -> None:
