@@ -41,7 +41,7 @@ def parse_position(token: str, sort: str) -> Position | None:
         return None
     position = _plain(token) if sort == CREATED_AT else _packed(token, sort)
     if position is None:
-        raise BadRequest("next: must be taken unchanged from the page before, with the same sortBy")
+        raise BadRequest("next: must be taken unchanged from the page before")
     return position
 
 

@@ -124,7 +124,8 @@ def parse_flag(query: Mapping[str, Any], name: str) -> bool:
 
 def parse_offset(query: Mapping[str, Any]) -> int:
     """`next` of pages that count their items."""
-    return _position(query) or 0
+    position = parse_position(_text(query, "next"), CREATED_AT)
+    return position.id if position else 0
 
 
 def required(query: Mapping[str, Any], name: str) -> str:
@@ -132,16 +133,6 @@ def required(query: Mapping[str, Any], name: str) -> str:
     if not value:
         raise BadRequest(f"{name}: this query parameter is required")
     return value
-
-
-def _position(query: Mapping[str, Any]) -> int | None:
-    token = _text(query, "next")
-    if not token:
-        return None
-    position = parse_id(token)
-    if position is None:
-        raise BadRequest("next: must be taken unchanged from the page before")
-    return position
 
 
 def _labels(query: Mapping[str, Any]) -> dict[str, str]:

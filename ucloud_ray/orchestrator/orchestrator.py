@@ -17,6 +17,7 @@ from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.charging import Charging
 from ucloud_ray.orchestrator.control import Control
 from ucloud_ray.orchestrator.drives import SharedDrives
+from ucloud_ray.orchestrator.dynamic_parameters import DynamicParameters
 from ucloud_ray.orchestrator.files import Files
 from ucloud_ray.orchestrator.follow import Following
 from ucloud_ray.orchestrator.hub import Hub
@@ -91,7 +92,8 @@ class Orchestrator:
         pace = _pace(settings.options)
         self.control = Control(database, self.reading, hub, pace, now)
         self.restarts = Restarts(database, self.control, self.products, provider, view, pace, now)
-        self.attaching = Attaching(database, self.catalogue, provider, view)
+        self.attaching = Attaching(database, provider, view)
+        self.dynamic_parameters = DynamicParameters(self.catalogue, provider)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
         self.removal = JobRemoval(database, hub)
         self.output = JobOutput(database, provider)

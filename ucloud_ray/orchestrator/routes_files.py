@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
@@ -12,27 +12,13 @@ from ucloud_ray.orchestrator.access import EDIT, READ
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items
 from ucloud_ray.orchestrator.tokens import User
-from ucloud_ray.wire.common import Model, to_wire
+from ucloud_ray.wire.common import to_wire
+from ucloud_ray.wire.files import FileItem, MoveItem
 
 router = APIRouter(prefix="/api/files")
 
-Policy = Literal["REPLACE", "RENAME", "REJECT"]
-
-
-class _File(Model):
-    id: str
-    conflict_policy: Policy = "REJECT"
-    fingerprint: str | None = None
-
-
-class _Move(Model):
-    old_id: str
-    new_id: str
-    conflict_policy: Policy = "REJECT"
-
-
-_FILES = TypeAdapter(list[_File])
-_MOVES = TypeAdapter(list[_Move])
+_FILES = TypeAdapter(list[FileItem])
+_MOVES = TypeAdapter(list[MoveItem])
 
 
 @router.get("/browse")

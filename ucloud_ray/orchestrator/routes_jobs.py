@@ -162,7 +162,7 @@ async def attach_or_detach(request: Request) -> Response:
 async def request_dynamic_parameters(request: Request) -> Response:
     orchestrator, user = _caller(request)
     wanted = whole(await _content(request), _DYNAMIC)
-    return answer({"parametersByProvider": await orchestrator.attaching.parameters(user, wanted.application)})
+    return answer({"parametersByProvider": await orchestrator.dynamic_parameters.of(user, wanted.application)})
 
 
 @router.post("/openTerminalInFolder")

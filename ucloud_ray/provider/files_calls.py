@@ -11,9 +11,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
-
-from pydantic import Field
+from typing import Any, TypeVar
 
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.job import Owner
@@ -23,63 +21,12 @@ from ucloud_ray.provider.files_drives import FileDrives
 from ucloud_ray.provider.files_errors import told
 from ucloud_ray.provider.files_tokens import FileTokens, Permit
 from ucloud_ray.provider.files_tree import move
-from ucloud_ray.wire.common import BulkRequest, Model
+from ucloud_ray.wire.common import BulkRequest
+from ucloud_ray.wire.files import BrowseRequest, Collection, ResolvedFileItem, ResolvedMoveItem, RetrieveRequest
 
 T = TypeVar("T")
-Policy = Literal["REPLACE", "RENAME", "REJECT"]
 TRASH = "Trash"
 _OBJECT = dict[str, Any]
-
-
-class _Owner(Model):
-    created_by: str
-    project: str | None = None
-
-
-class _Collection(Model):
-    owner: _Owner
-
-    def owner_of_drive(self) -> Owner:
-        return Owner(self.owner.created_by, self.owner.project)
-
-
-class Browse(Model):
-    path: str | None = None
-    items_per_page: int | None = None
-    next: str | None = None
-    sort_by: str | None = None
-    sort_direction: str | None = None
-    flags: dict[str, Any] = Field(default_factory=dict)
-
-
-class BrowseRequest(Model):
-    resolved_collection: _Collection
-    browse: Browse
-
-
-class Retrieve(Model):
-    id: str
-
-
-class RetrieveRequest(Model):
-    resolved_collection: _Collection
-    retrieve: Retrieve
-
-
-class OneFile(Model):
-    resolved_collection: _Collection
-    id: str
-    conflict_policy: Policy = "REJECT"
-    fingerprint: str | None = None
-    """Ours: of an upload; the same one for the same file of the same user goes on where it was cut."""
-
-
-class Move(Model):
-    resolved_old_collection: _Collection
-    resolved_new_collection: _Collection
-    old_id: str
-    new_id: str
-    conflict_policy: Policy = "REJECT"
 
 
 class FileCalls:
@@ -90,13 +37,13 @@ class FileCalls:
         self._address = address
 
     def endpoints(self) -> list[Endpoint[Any]]:
-        many, errors = BulkRequest[OneFile], (400, 404, 409, 503, 507)
-        one = (400, 404, 503)
+        many, errors = BulkRequest[ResolvedFileItem], (400, 404, 409, 503, 507)
+        moves, one = BulkRequest[ResolvedMoveItem], (400, 404, 503)
         return [
             Endpoint("POST", "files/browse", self.browse, "A folder, page by page", BrowseRequest, _OBJECT, errors=one),
             Endpoint("POST", "files/retrieve", self.retrieve, "One file", RetrieveRequest, _OBJECT, errors=one),
             Endpoint("POST", "files/folder", self.folder, "Make folders", many, _OBJECT, errors=errors),
-            Endpoint("POST", "files/move", self.move, "Move or rename", BulkRequest[Move], _OBJECT, errors=errors),
+            Endpoint("POST", "files/move", self.move, "Move or rename", moves, _OBJECT, errors=errors),
             Endpoint("POST", "files/trash", self.trash, "Move to the drive's trash", many, _OBJECT, errors=errors),
             Endpoint("DELETE", "files", self.delete, "Remove for good", many, _OBJECT, errors=errors),
             Endpoint("POST", "files/upload", self.upload, "Where to send a file", many, _OBJECT, errors=errors),
@@ -109,7 +56,7 @@ class FileCalls:
         wanted = files_listing.wanted(asked.items_per_page, asked.next, asked.sort_by, asked.sort_direction)
 
         def read() -> _OBJECT:
-            drive = self._drives.folder(path, call.content.resolved_collection.owner_of_drive())
+            drive = self._drives.folder(path, _owner(call.content.resolved_collection))
             with told(str(path)):
                 items, following = files_listing.page(drive, path, wanted)
             return {"itemsPerPage": wanted.size, "items": items, "next": following}
@@ -120,27 +67,27 @@ class FileCalls:
         path = files_paths.parse(call.content.retrieve.id)
 
         def read() -> _OBJECT:
-            drive = self._drives.folder(path, call.content.resolved_collection.owner_of_drive())
+            drive = self._drives.folder(path, _owner(call.content.resolved_collection))
             with told(str(path)):
                 return files_listing.one(drive, path)
 
         return await self._in_thread(read)
 
-    async def folder(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
-        def make(item: OneFile) -> _OBJECT:
+    async def folder(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        def make(item: ResolvedFileItem) -> _OBJECT:
             path = files_paths.parse(item.id)
-            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            drive = self._drives.folder(path, _owner(item.resolved_collection))
             with told(item.id):
                 name = drive.make_folder(path, item.conflict_policy, self._drives.maker(call.user or ""))
             return {"id": str(path.parent / name)}
 
         return await self._each(call.content.items, make)
 
-    async def move(self, call: Call[BulkRequest[Move]]) -> _OBJECT:
-        def one(item: Move) -> _OBJECT:
+    async def move(self, call: Call[BulkRequest[ResolvedMoveItem]]) -> _OBJECT:
+        def one(item: ResolvedMoveItem) -> _OBJECT:
             old, new = files_paths.parse(item.old_id), files_paths.parse(item.new_id)
-            origin = self._drives.folder(old, item.resolved_old_collection.owner_of_drive())
-            target = self._drives.folder(new, item.resolved_new_collection.owner_of_drive())
+            origin = self._drives.folder(old, _owner(item.resolved_old_collection))
+            target = self._drives.folder(new, _owner(item.resolved_new_collection))
             with told(item.old_id):
                 origin.look(old)
             with told(item.new_id), origin.opened(old.parent) as out_of, target.opened(new.parent) as into:
@@ -148,12 +95,12 @@ class FileCalls:
 
         return await self._each(call.content.items, one)
 
-    async def trash(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
-        def one(item: OneFile) -> _OBJECT:
+    async def trash(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        def one(item: ResolvedFileItem) -> _OBJECT:
             path = files_paths.parse(item.id)
             if path.parts[:1] == (TRASH,):
                 raise BadRequest("That is the trash itself, or in it already. Delete it instead.")
-            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            drive = self._drives.folder(path, _owner(item.resolved_collection))
             trash = files_paths.DrivePath(path.drive, (TRASH,))
             with told(item.id):
                 drive.look(path)
@@ -163,19 +110,19 @@ class FileCalls:
 
         return await self._each(call.content.items, one)
 
-    async def delete(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
-        def one(item: OneFile) -> _OBJECT:
+    async def delete(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        def one(item: ResolvedFileItem) -> _OBJECT:
             path = files_paths.parse(item.id)
-            drive = self._drives.folder(path, item.resolved_collection.owner_of_drive())
+            drive = self._drives.folder(path, _owner(item.resolved_collection))
             with told(item.id):
                 drive.remove(path)
             return {}
 
         return await self._each(call.content.items, one, self._drives.removers)
 
-    async def upload(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
-        def one(item: OneFile) -> _OBJECT:
-            path, owner = files_paths.parse_inside(item.id), item.resolved_collection.owner_of_drive()
+    async def upload(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        def one(item: ResolvedFileItem) -> _OBJECT:
+            path, owner = files_paths.parse_inside(item.id), _owner(item.resolved_collection)
             drive = self._drives.folder(path, owner)
             with told(str(path.parent)), drive.opened(path.parent):
                 pass
@@ -195,9 +142,9 @@ class FileCalls:
 
         return await self._each(call.content.items, one)
 
-    async def download(self, call: Call[BulkRequest[OneFile]]) -> _OBJECT:
-        def one(item: OneFile) -> _OBJECT:
-            path, owner = files_paths.parse(item.id), item.resolved_collection.owner_of_drive()
+    async def download(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        def one(item: ResolvedFileItem) -> _OBJECT:
+            path, owner = files_paths.parse(item.id), _owner(item.resolved_collection)
             drive = self._drives.folder(path, owner)
             with told(item.id):
                 if files_listing.one(drive, path)["status"]["type"] == "DIRECTORY":
@@ -214,3 +161,7 @@ class FileCalls:
 
     async def _in_thread(self, do: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads or self._drives.threads, do)
+
+
+def _owner(collection: Collection) -> Owner:
+    return Owner(collection.owner.created_by, collection.owner.project)

@@ -175,8 +175,11 @@ def _head(cluster: RayHosts, name: str, pids: Callable[[], list[int]]) -> Victim
         victims.kill(pids())
 
         def back() -> None:
-            gone = set(supervisor)
-            wait_until(lambda: not gone & set(cluster.pids(0, "ray::")), "the old supervisor to be gone", BACK_SECONDS)
+            wait_until(
+                lambda: not set(supervisor) & set(cluster.pids(0, "ray::")),
+                "the old supervisor to be gone",
+                BACK_SECONDS,
+            )
             cluster.wait_for(*NAMES, timeout=BACK_SECONDS)
             assert not set(before) & {pid for number in range(len(NAMES)) for pid in cluster.raylets(number)}
 
