@@ -68,18 +68,27 @@ def _answers(url: str) -> bool:
 
 
 def replica_actor(stack: Stack, seed: int) -> Victim:
-    """One of them, any."""
+    """One of them, any. It is back when every rank that runs is watched: not by the number of actors, of which fewer are
+    needed when jobs have ended meanwhile."""
     chance, victims = random.Random(seed), Victims(stack)
 
     def kill() -> Callable[[], None]:
-        pids = wait_until(victims.replica_actors, "a replica actor")
-        chosen = chance.choice(pids)
-        victims.kill([chosen])
-        return lambda: wait_until(
-            lambda: len(set(victims.replica_actors()) - {chosen}) >= len(pids), "another replica actor", BACK_SECONDS
-        )
+        victims.kill([chance.choice(wait_until(victims.replica_actors, "a replica actor"))])
+        return lambda: wait_until(lambda: _all_watched(stack), "every rank that runs to be watched", BACK_SECONDS)
 
     return Victim("replica actor", kill)
+
+
+def _all_watched(stack: Stack) -> bool:
+    """As the machines say; False while nobody answers, for the front end may be down."""
+    token = (stack.data / "operator-token").read_text().strip()
+    headers = {"Authorization": f"Bearer {token}"}
+    try:
+        answer = httpx.get(f"{stack.provider_url}/ucloud-ray/watched", headers=headers, timeout=10.0)
+    except httpx.TransportError:
+        return False
+    found = answer.json() if answer.is_success else {"ranks": 0, "watched": -1}
+    return bool(found["watched"] >= found["ranks"])
 
 
 def supervisor(stack: Stack) -> Victim:
