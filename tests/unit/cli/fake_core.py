@@ -11,7 +11,17 @@ import httpx
 BATCH: dict[str, Any] = {
     "metadata": {"name": "a-batch-application", "version": "1.0.0", "title": "A Batch Application"},
     "invocation": {
-        "tool": {"tool": {"description": {"backend": "DOCKER", "image": "batch:1.0.0"}}},
+        "tool": {
+            "name": "batch",
+            "version": "1.0.0",
+            "tool": {
+                "description": {
+                    "info": {"name": "batch", "version": "1.0.0"},
+                    "backend": "DOCKER",
+                    "image": "batch:1.0.0",
+                }
+            },
+        },
         "parameters": [{"type": "text", "name": "var", "optional": False, "description": "An example input variable"}],
         "applicationType": "BATCH",
     },
@@ -111,7 +121,7 @@ class FakeCore:
                 return httpx.Response(200, json={"responses": [{"id": "48920"}]})
             case "PUT", "/api/hpc/apps" if self.added is not None:
                 return httpx.Response(200, json={"added": self.added})
-            case (("POST" | "PUT"), _):
+            case (("POST" | "PUT" | "DELETE"), _):
                 return httpx.Response(200, json={"responses": [{} for _ in body["items"]] if "items" in body else []})
         return httpx.Response(404, json={"why": "no such call"})
 
