@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ucloud_ray.cli import options, output, values
+from ucloud_ray.cli import complete, options, output
 from ucloud_ray.cli.connect import connect
-from ucloud_ray.cli.errors import CliError, Refused
+from ucloud_ray.cli.errors import CliError, UsageMistake
 
 if TYPE_CHECKING:
     from ucloud_ray.appfile.content import Document
-    from ucloud_ray.cli.api import Api
     from ucloud_ray.cli.catalogue_file import Mistaken
+    from ucloud_ray.client import Client
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue of applications.", rich_markup_mode=None)
+
+Opened = Callable[[], AbstractContextManager["Client"]]
 
 
 @app.command("list")
@@ -34,8 +37,8 @@ def list_applications(
     Example:
       ucloud-ray apps list
     """
-    with connect(host, token, project, data) as api:
-        found = list(api.applications())
+    with connect(host, token, project, data) as client:
+        found = list(client.raw.apps.browse())
     if as_json:
         output.show_json(found)
         return
@@ -46,7 +49,12 @@ def list_applications(
 
 @app.command("show")
 def show_application(
-    application: Annotated[str, typer.Argument(metavar="APP", help="APP or APP@VERSION; the newest if none is named.")],
+    application: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP", help="APP or APP@VERSION; the newest if none is named.", autocompletion=complete.applications
+        ),
+    ],
     as_json: options.AsJson = False,
     host: options.Host = None,
     token: options.Token = None,
@@ -59,10 +67,8 @@ def show_application(
     Example:
       ucloud-ray apps show a-batch-application
     """
-    from ucloud_ray.cli.run import find_application
-
-    with connect(host, token, project, data) as api:
-        found = find_application(api, application)
+    with connect(host, token, project, data) as client:
+        found = client.raw.apps.retrieve(application)
     if as_json:
         output.show_json(found)
         return
@@ -103,25 +109,34 @@ def add_applications(
     _show_added(documents, check, known, as_json)
 
 
-def _send(text: str, documents: list[Document], file: Path, check: bool, open_api: Callable[[], Api]) -> bool:
+def _send(text: str, documents: list[Document], file: Path, check: bool, open_client: Opened) -> bool:
     """Whether a catalogue has seen it. A check needs none, but says then what it could not see."""
-    from ucloud_ray.cli import catalogue_file
-
     try:
-        with open_api() as api:
-            path = catalogue_file.path_of(documents, check=check)
-            answer = api.send_text("PUT", path, text, "application/yaml")
-    except Refused as refused:
-        if check and refused.status in (401, 403, 404, 405):
-            return False
-        catalogue_file.raise_mistakes(refused, str(file))
+        with open_client() as client:
+            return _told(client, text, documents, file, check)
+    except UsageMistake:
+        raise
     except CliError:
         if check:
             return False
         raise
-    else:
-        if not check and len(documents) > 1 and len(answer.get("added") or []) != len(documents):
-            raise CliError("the server takes one document at a time", "put each into a file of its own, tools first")
+
+
+def _told(client: Client, text: str, documents: list[Document], file: Path, check: bool) -> bool:
+    from ucloud_ray.cli import catalogue_file
+    from ucloud_ray.client import Refused
+
+    try:
+        if check:
+            client.apps.check(text)
+            return True
+        answer = client.apps.add(text, catalogue_file.kind_of(documents))
+    except Refused as refused:
+        if check and refused.status in (401, 403, 404, 405):
+            return False
+        catalogue_file.raise_mistakes(refused, str(file))
+    if len(documents) > 1 and len(answer.get("added") or []) != len(documents):
+        raise CliError("the server takes one document at a time", "put each into a file of its own, tools first")
     return True
 
 
@@ -159,6 +174,8 @@ def _facts(found: Mapping[str, Any]) -> list[tuple[str, object]]:
 
 
 def _parameter_row(parameter: Mapping[str, Any]) -> tuple[object, ...]:
+    from ucloud_ray.client import values
+
     kind = parameter["type"]
     if kind == "enumeration":
         kind = " | ".join(str(option["name"]) for option in parameter.get("options") or [])

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ucloud_ray.cli import operator_api, options, output
+import typer
+
+from ucloud_ray.cli import complete, operator_api, options, output
 from ucloud_ray.cli.connect import connect
+
+if TYPE_CHECKING:
+    from ucloud_ray.client import Client
 
 BACKENDS = (("docker", "DOCKER"), ("native", "NATIVE"), ("virtualMachine", "VM"))
 
@@ -24,8 +29,8 @@ def products(
     Example:
       ucloud-ray products
     """
-    with connect(host, token, project, data) as api:
-        supported = api.supported_products()
+    with connect(host, token, project, data) as client:
+        supported = client.raw.products.browse()
     if as_json:
         output.show_json(supported)
     else:
@@ -56,20 +61,50 @@ def _product_row(entry: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def utilization(
-    as_json: options.AsJson = False, config: options.Config = None, data: options.Data = options.DEFAULT_DATA
+    job: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Ask UCloud/Core for this job's machines.", autocompletion=complete.jobs),
+    ] = None,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    config: options.Config = None,
+    data: options.Data = options.DEFAULT_DATA,
 ) -> None:
-    """Show how much of each category is in use, and how many jobs run and wait. Asks the provider of this machine.
+    """Show how much of each category is in use, and how many jobs run and wait. Asks the provider of this machine, or
+    UCloud/Core about the machines that one of your jobs uses.
 
     \b
-    Example:
+    Examples:
       ucloud-ray utilization
+      ucloud-ray utilization --job 48920
     """
-    report = operator_api.status(config, data)
-    categories = report.get("categories") or {}
-    if as_json:
-        output.show_json(categories)
+    if job is not None:
+        with connect(host, token, project, data) as client:
+            of_job = client.raw.jobs.utilization(job)
+            found = of_job if as_json else {_category(client, job): _flat(of_job)}
     else:
-        show_categories(categories)
+        found = operator_api.status(config, data).get("categories") or {}
+    if as_json:
+        output.show_json(found)
+    else:
+        show_categories(found)
+
+
+def _category(client: Client, job_id: str) -> str:
+    return client.jobs.retrieve(job_id).specification.product.category
+
+
+def _flat(told: Mapping[str, Any]) -> dict[str, Any]:
+    """As the provider tells it to its operator."""
+    return {
+        "used_cpu": told["usedCapacity"]["cpu"],
+        "capacity_cpu": told["capacity"]["cpu"],
+        "used_memory": told["usedCapacity"]["memory"],
+        "capacity_memory": told["capacity"]["memory"],
+        **told["queueStatus"],
+    }
 
 
 def show_categories(categories: Mapping[str, Mapping[str, Any]]) -> None:

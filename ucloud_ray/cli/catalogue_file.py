@@ -12,10 +12,8 @@ from typing import Any, NoReturn
 
 from ucloud_ray.appfile.content import Document
 from ucloud_ray.appfile.reading import read
-from ucloud_ray.cli.errors import CliError, Refused, UsageMistake
-
-_PATHS = {"tool": "/api/hpc/tools", "application": "/api/hpc/apps"}
-_CHECK = "/api/hpc/apps/check"
+from ucloud_ray.cli.errors import CliError, UsageMistake
+from ucloud_ray.client import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +59,10 @@ def explained(mistakes: Iterable[Mapping[str, Any]]) -> list[Explained]:
     return [Explained(int(m["line"]), int(m["column"]), str(m["message"]), str(m["remedy"])) for m in mistakes]
 
 
-def path_of(documents: Sequence[Document], *, check: bool) -> str:
-    """Where the file is sent to. UCloud/Core has one address for each kind and takes one document at a time; the
+def kind_of(documents: Sequence[Document]) -> str:
+    """As what the file is sent. UCloud/Core has one address for each kind and takes one document at a time; the
     orchestrator takes whole files."""
-    if check:
-        return _CHECK
-    return _PATHS[documents[0].kind] if len(documents) == 1 else _PATHS["application"]
+    return documents[0].kind if len(documents) == 1 else "application"
 
 
 def raise_mistakes(refused: Refused, file: str) -> NoReturn:

@@ -1,31 +1,58 @@
-"""Where a client command connects to, and as whom: options, environment, else what `up` left in the data folder."""
+"""The client of a command: where it connects to, and as whom.
+
+Options say it, the environment, or else what `up` left in the data folder. What the client raises leaves here as a
+`CliError` with what to do about it on a command line.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ucloud_ray.cli import state_file
 from ucloud_ray.cli.errors import CliError, UsageMistake
 
 if TYPE_CHECKING:
-    from ucloud_ray.cli.api import Api
+    from ucloud_ray.client import Client, ClientError, Mistake
+
+LISTS = {"application": "ucloud-ray apps list", "product": "ucloud-ray products"}
+"""Which command lists the values of a kind."""
 
 
-def connect(host: str | None, token: str | None, project: str | None, data: Path, admin: bool = False) -> Api:
+@contextmanager
+def connect(
+    host: str | None, token: str | None, project: str | None, data: Path, admin: bool = False
+) -> Iterator[Client]:
     """`admin`: the token that is made for the local orchestrator may change the catalogue and see everybody's jobs.
 
-    Raises `CliError` when nothing says where to connect to.
+    Raises `CliError`, also for what the client raises inside of the `with`.
     """
-    from ucloud_ray.cli.api import Api, Connection
+    from ucloud_ray.client import ClientError, Retry
+
+    # Somebody waits at the keyboard: an address where nobody is gets no second chance.
+    client = client_of(host, token, project, data, admin, retry=Retry(when_unreached=False))
+    try:
+        with client:
+            yield client
+    except ClientError as error:
+        raise explained(error, client.url) from error
+
+
+def client_of(
+    host: str | None, token: str | None, project: str | None, data: Path, admin: bool = False, **how: Any
+) -> Client:
+    """`how`: of the client. Raises `CliError`."""
+    from ucloud_ray.client import Client, local
 
     if host is not None and not host.startswith(("http://", "https://")):
         raise UsageMistake(f"'{host}' is no address", "write --host like http://127.0.0.1:8080")
-    local = host is None
-    address = host or local_url(data)
-    if token is None and not local:
-        raise CliError(f"no token for {address}", "set --token or $UCLOUD_RAY_TOKEN")
-    return Api(Connection(address.rstrip("/"), token or _local_token(data, admin), project))
+    if token is None and host is not None:
+        raise CliError(f"no token for {host.rstrip('/')}", "set --token or $UCLOUD_RAY_TOKEN")
+    make = partial(local.access_token, data, local.DEFAULT_USER, admin) if token is None else None
+    return Client(host or local_url(data), token or "", make_token=make, project=project, **how)
 
 
 def local_url(data: Path) -> str:
@@ -37,7 +64,38 @@ def local_url(data: Path) -> str:
     return state.orchestrator_url
 
 
-def _local_token(data: Path, admin: bool) -> str:
-    from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
+def token_of(data: Path, user: str, admin: bool) -> str:
+    """An access token of the local orchestrator. Raises `CliError`."""
+    from ucloud_ray.client import ClientError, local
 
-    return access_token(data, DEFAULT_USER, admin)
+    try:
+        return local.access_token(data, user, admin)
+    except ClientError as error:
+        raise explained(error, str(data)) from error
+
+
+def explained(error: ClientError, address: str) -> CliError:
+    """The same for a command line."""
+    from ucloud_ray import client
+
+    match error:
+        case client.Mistake():
+            return UsageMistake(error.message, error.remedy or _where_to_look(error))
+        case client.NotLoggedIn():
+            return CliError(
+                f"{address} does not accept the token (it may have expired)",
+                "get a new one with `ucloud-ray token`, or correct --token",
+            )
+        case client.Unreachable():
+            return CliError(str(error), "start it with `ucloud-ray up`, or correct --host")
+        case client.AnswerLost():
+            return CliError(str(error), "see `ucloud-ray jobs list`")
+        case client.NoMachine():
+            return CliError(str(error), "see `ucloud-ray doctor` for the reason")
+        case client.StrangeAnswer():
+            return CliError(str(error), "correct --host")
+    return CliError(str(error))
+
+
+def _where_to_look(mistake: Mistake) -> str:
+    return f"see `{LISTS[mistake.about]}`" if mistake.about in LISTS else ""

@@ -1,8 +1,9 @@
-"""`1h30m` to UCloud's `SimpleDuration` (models 2) and milliseconds to text. Pure."""
+"""`1h30m` to a length of time, and milliseconds to text. Pure."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 from ucloud_ray.cli.errors import UsageMistake
 
@@ -10,14 +11,12 @@ _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _FORMAT = re.compile(r"(?:\d+[dhms])+")
 
 
-def parse(text: str) -> dict[str, int]:
-    """Hours, minutes and seconds. Raises `UsageMistake` for anything that is not positive and has a unit."""
-    seconds = millis(text) // 1000
-    return {"hours": seconds // 3600, "minutes": seconds % 3600 // 60, "seconds": seconds % 60}
+def delta(text: str) -> timedelta:
+    return timedelta(milliseconds=millis(text))
 
 
 def millis(text: str) -> int:
-    """The same in milliseconds."""
+    """In milliseconds. Raises `UsageMistake` for anything that is not positive and has a unit."""
     if not _FORMAT.fullmatch(text):
         raise UsageMistake(f"'{text}' is not a time", "write it like 30s, 45m, 1h30m or 2d")
     seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"\d+[dhms]", text))

@@ -216,13 +216,12 @@ def _sells_something(plan: Plan) -> Callable[[], bool]:
     """The orchestrator is of use once it knows what the provider supports: then a job can be created."""
 
     def answers() -> bool:
-        from ucloud_ray.cli.connect import connect
-        from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
+        from ucloud_ray.cli.connect import connect, token_of
 
         try:
-            token = access_token(plan.data, DEFAULT_USER, admin=True)  # users see what they were granted
-            with connect(plan.orchestrator_url, token, None, plan.data) as api:
-                return bool(api.supported_products())
+            token = token_of(plan.data, "user", admin=True)  # users see what they were granted
+            with connect(plan.orchestrator_url, token, None, plan.data) as client:
+                return bool(client.raw.products.browse())
         except CliError:
             return False
 

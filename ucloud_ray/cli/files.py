@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ucloud_ray.cli import options, output
 from ucloud_ray.cli.connect import connect
-from ucloud_ray.cli.errors import CliError, Refused, UsageMistake
-
-if TYPE_CHECKING:
-    from ucloud_ray.cli.api import Api
+from ucloud_ray.cli.errors import CliError, UsageMistake
 
 app = typer.Typer(no_args_is_help=True, help="Files of drives: list, upload, download.", rich_markup_mode=None)
 
-DRIVES = "/api/files/collections/browse"
 Place = Annotated[str, typer.Argument(metavar="DRIVE/PATH", help="Like home-user/inputs/data.csv.")]
 Places = Annotated[list[str], typer.Argument(metavar="DRIVE/PATH...", help="Like home-user/inputs/data.csv.")]
 
@@ -42,15 +37,15 @@ def list_files(
       ucloud-ray files ls
       ucloud-ray files ls home-user/Jobs
     """
-    with connect(host, token, project, data) as api:
-        found = api.every("/api/files/browse", {"path": _path(place)}) if place else api.every(DRIVES, {})
+    with connect(host, token, project, data) as client:
+        found = list(client.raw.files.browse(_path(place)) if place else client.raw.drives.browse())
     if as_json:
         output.show_json(found)
     elif place:
         output.show_table(("SIZE", "MODIFIED", "NAME"), [_row(file) for file in found], "the folder is empty")
     else:
         rows = [(drive["id"], drive["specification"].get("title")) for drive in found]
-        output.show_table(("DRIVE", "TITLE"), rows, "there are no drives for you; ask your administrator")
+        output.show_table(("DRIVE", "TITLE"), rows, "no drives; your own is made by your first job")
 
 
 @app.command("put")
@@ -71,20 +66,10 @@ def put(
       ucloud-ray files put data.csv home-user/inputs/
       ucloud-ray files put data.csv home-user/inputs/today.csv --replace
     """
-    from ucloud_ray.cli.transfers import Transfers, fingerprint
-
-    path = _path(place) + (f"/{source.name}" if place.endswith("/") else "")
-    policy = "REPLACE" if replace else "REJECT"
-    with connect(host, token, project, data) as api:
-        item = {"id": path, "conflictPolicy": policy, "fingerprint": fingerprint(source)}
-        with _taken_names(replace):
-            permit = _permit(api, "upload", item)
-    with closing(Transfers()) as transfers, _bar(source.stat().st_size, source.name) as bar:
-        made = transfers.upload(source, permit, lambda there: bar.update(there - bar.pos))
-    if as_json:
-        output.show_json({"path": made})
-    else:
-        output.say(f"uploaded to {made.removeprefix('/')}")
+    size = source.stat().st_size
+    with connect(host, token, project, data) as client, _taken_names(), _bar(size, source.name) as bar:
+        made = client.files.upload(source, _place(place), replace=replace, progress=_progress(bar))
+    output.show_json({"path": made}) if as_json else output.say(f"uploaded to {made.removeprefix('/')}")
 
 
 @app.command("get")
@@ -104,19 +89,13 @@ def get(
     Example:
       ucloud-ray files get home-user/Jobs/Example/7/result.csv
     """
-    from ucloud_ray.cli.transfers import Transfers
-
     path = _path(place)
     file = _target(target, path.rsplit("/", 1)[-1], replace)
-    with connect(host, token, project, data) as api:
-        size = int(api.get("/api/files/retrieve", {"id": path})["status"].get("sizeInBytes") or 0)
-        endpoint = _permit(api, "download", {"id": path})["endpoint"]
-    with closing(Transfers()) as transfers, _bar(size, file.name) as bar:
-        transfers.download(endpoint, file, lambda there: bar.update(there - bar.pos))
-    if as_json:
-        output.show_json({"file": str(file)})
-    else:
-        output.say(f"downloaded to {file}")
+    with connect(host, token, project, data) as client:
+        size = client.files.retrieve(path).status.size_in_bytes or 0
+        with _bar(size, file.name) as bar:
+            client.files.download(path, file, replace=True, progress=_progress(bar))
+    output.show_json({"file": str(file)}) if as_json else output.say(f"downloaded to {file}")
 
 
 @app.command("mkdir")
@@ -133,8 +112,8 @@ def make_folders(
     Example:
       ucloud-ray files mkdir home-user/inputs/today
     """
-    with connect(host, token, project, data) as api:
-        api.post("/api/files/folder", {"items": [{"id": _path(place)} for place in places]})
+    with connect(host, token, project, data) as client:
+        client.files.mkdir([_path(place) for place in places])
 
 
 @app.command("rm")
@@ -153,12 +132,12 @@ def remove(
       ucloud-ray files rm home-user/inputs/today
       ucloud-ray files rm home-user/Trash --for-good
     """
-    items = {"items": [{"id": _path(place)} for place in places]}
-    with connect(host, token, project, data) as api:
+    paths = [_path(place) for place in places]
+    with connect(host, token, project, data) as client:
         if for_good:
-            api.delete("/api/files", items)
+            client.files.delete(paths)
         else:
-            api.post("/api/files/trash", items)
+            client.files.trash(paths)
 
 
 @app.command("mv")
@@ -177,11 +156,8 @@ def move(
     Example:
       ucloud-ray files mv home-user/result.csv home-user/results/
     """
-    old = _path(place)
-    new = _path(target) + (f"/{old.rsplit('/', 1)[-1]}" if target.endswith("/") else "")
-    item = {"oldId": old, "newId": new, "conflictPolicy": "REPLACE" if replace else "REJECT"}
-    with connect(host, token, project, data) as api, _taken_names(replace):
-        api.post("/api/files/move", {"items": [item]})
+    with connect(host, token, project, data) as client, _taken_names():
+        client.files.move(_path(place), _place(target), replace=replace)
 
 
 def _path(place: str) -> str:
@@ -194,6 +170,11 @@ def _path(place: str) -> str:
     return path
 
 
+def _place(text: str) -> str:
+    """The same, with the slash at its end that says that it is a folder."""
+    return _path(text) + ("/" if text.endswith("/") else "")
+
+
 def _target(given: Path | None, name: str, replace: bool) -> Path:
     file = Path(name) if given is None else given / name if given.is_dir() else given
     if file.exists() and not replace:
@@ -204,26 +185,25 @@ def _target(given: Path | None, name: str, replace: bool) -> Path:
 
 
 @contextmanager
-def _taken_names(replace: bool) -> Iterator[None]:
+def _taken_names() -> Iterator[None]:
     """Says with our option what the API says with its own."""
+    from ucloud_ray.client import Taken
+
     try:
         yield
-    except Refused as error:
-        if error.status != HTTPStatus.CONFLICT or replace:
-            raise
-        raise Refused(
-            "there is a file or folder of this name already", "choose another, or add --replace", 409
+    except Taken as error:
+        raise CliError(
+            "there is a file or folder of this name already", "choose another, or add --replace"
         ) from error
-
-
-def _permit(api: Api, purpose: str, item: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = api.post(f"/api/files/{purpose}", {"items": [item]})["responses"][0]
-    return found
 
 
 def _bar(size: int, label: str) -> Any:
     """On a terminal only."""
     return typer.progressbar(length=size, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def _progress(bar: Any) -> Callable[[int], None]:
+    return lambda there: bar.update(there - bar.pos)
 
 
 def _row(file: dict[str, Any]) -> tuple[object, ...]:

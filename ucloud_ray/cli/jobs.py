@@ -5,26 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ucloud_ray.cli import durations, options, output, usage
+from ucloud_ray.cli import complete, durations, options, output, usage
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import UsageMistake
 from ucloud_ray.cli.queue import queue, reasons
 
+if TYPE_CHECKING:
+    from ucloud_ray.client import Client
+
 app = typer.Typer(no_args_is_help=True, help="List, show, follow and stop jobs.", rich_markup_mode=None)
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job, as `jobs list` shows it.")]
-JobIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the jobs.")]
-
-STATES = ("IN_QUEUE", "RUNNING", "CANCELING", "SUSPENDED", "SUCCESS", "FAILURE", "EXPIRED")
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="Id of the job, as `jobs list` shows it.", autocompletion=complete.jobs),
+]
+JobIds = Annotated[list[str], typer.Argument(metavar="ID", help="Ids of the jobs.", autocompletion=complete.jobs)]
 
 
 @app.command("list")
 def list_jobs(
-    state: Annotated[str | None, typer.Option(metavar="STATE", help="Only jobs in this state.")] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only jobs in this state.", autocompletion=complete.states)
+    ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many, newest first.")] = 50,
     as_json: options.AsJson = False,
     host: options.Host = None,
@@ -39,8 +45,9 @@ def list_jobs(
       ucloud-ray jobs list
       ucloud-ray jobs list --state running --json
     """
-    with connect(host, token, project, data) as api:
-        jobs = api.jobs({"filterState": _state(state)} if state else {}, limit)
+    wanted = _state(state) if state else None
+    with connect(host, token, project, data) as client:
+        jobs = list(client.raw.jobs.browse(state=wanted, at_most=limit))
     waiting = {} if as_json else reasons(host, data)
     if as_json:
         output.show_json(jobs)
@@ -64,9 +71,9 @@ def show_job(
     Example:
       ucloud-ray jobs show 48920
     """
-    with connect(host, token, project, data) as api:
-        job = api.job(job_id)
-        used = api.usage(job_id) if job["status"]["state"] in ("RUNNING", "CANCELING") else []
+    with connect(host, token, project, data) as client:
+        job = client.raw.jobs.retrieve(job_id)
+        used = _usage(client, job_id) if job["status"]["state"] in ("RUNNING", "CANCELING") else []
     if as_json:
         output.show_json({**job, "usage": used} if used else job)
         return
@@ -101,16 +108,15 @@ def show_logs(
       ucloud-ray jobs logs --rank 1 --stream stderr --since-offset 1200 --json 48920
     """
     from ucloud_ray.cli import logs
-    from ucloud_ray.cli.log_parts import STREAMS, Chosen
 
-    if stream not in (None, *STREAMS):
+    if stream not in (None, *logs.STREAMS):
         raise UsageMistake(f"there is no stream '{stream}'", "choose stdout or stderr")
     if follow and as_json:
         raise UsageMistake("--follow and --json exclude each other", "ask again with --since-offset instead")
     if tail is not None and since_offset is not None:
         raise UsageMistake("--tail and --since-offset exclude each other", "leave one of them out")
-    with connect(host, token, project, data) as api:
-        logs.show(api, job_id, Chosen(rank, stream, tail, since_offset), follow, as_json)
+    with connect(host, token, project, data) as client:
+        logs.show(client, job_id, logs.Chosen(rank, stream, tail, since_offset), follow, as_json)
 
 
 @app.command("stop")
@@ -128,8 +134,8 @@ def stop_jobs(
     Example:
       ucloud-ray jobs stop 48920 48921
     """
-    with connect(host, token, project, data) as api:
-        api.act("terminate", [{"id": job_id} for job_id in job_ids])
+    with connect(host, token, project, data) as client:
+        client.jobs.stop(job_ids)
     _done(as_json, job_ids, "told to stop")
 
 
@@ -149,10 +155,71 @@ def extend_job(
     Example:
       ucloud-ray jobs extend 48920 1h
     """
-    requested = durations.parse(by)
-    with connect(host, token, project, data) as api:
-        api.act("extend", [{"jobId": job_id, "requestedTime": requested}])
+    requested = durations.delta(by)
+    with connect(host, token, project, data) as client:
+        client.jobs.extend(job_id, requested)
     _done(as_json, [job_id], f"has {by} more")
+
+
+@app.command("suspend")
+def suspend_jobs(
+    job_ids: JobIds,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Power virtual machines off, and keep them. Other jobs cannot be suspended.
+
+    \b
+    Example:
+      ucloud-ray jobs suspend 48920
+    """
+    with connect(host, token, project, data) as client:
+        client.jobs.suspend(job_ids)
+    _done(as_json, job_ids, "told to power off")
+
+
+@app.command("unsuspend")
+def unsuspend_jobs(
+    job_ids: JobIds,
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Power suspended virtual machines on.
+
+    \b
+    Example:
+      ucloud-ray jobs unsuspend 48920
+    """
+    with connect(host, token, project, data) as client:
+        client.jobs.unsuspend(job_ids)
+    _done(as_json, job_ids, "told to power on")
+
+
+@app.command("rename")
+def rename_job(
+    job_id: JobId,
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="The new title.")],
+    as_json: options.AsJson = False,
+    host: options.Host = None,
+    token: options.Token = None,
+    project: options.Project = None,
+    data: options.Data = options.DEFAULT_DATA,
+) -> None:
+    """Give a job another title.
+
+    \b
+    Example:
+      ucloud-ray jobs rename 48920 "Second attempt"
+    """
+    with connect(host, token, project, data) as client:
+        client.jobs.rename(job_id, title)
+    _done(as_json, [job_id], f"is now called {title}")
 
 
 @app.command("delete")
@@ -171,8 +238,8 @@ def delete_jobs(
     Example:
       ucloud-ray jobs delete 48920
     """
-    with connect(host, token, project, data, admin=True) as api:
-        api.act("delete", [{"id": job_id} for job_id in job_ids])
+    with connect(host, token, project, data, admin=True) as client:
+        client.jobs.delete(job_ids)
     _done(as_json, job_ids, "deleted")
 
 
@@ -184,9 +251,20 @@ app.command("queue")(queue)
 
 def _state(text: str) -> str:
     state = text.upper().replace("-", "_")
-    if state not in STATES:
-        raise UsageMistake(f"there is no state '{text}'", f"choose from {', '.join(STATES)}")
+    if state not in complete.STATES:
+        raise UsageMistake(f"there is no state '{text}'", f"choose from {', '.join(complete.STATES)}")
     return state
+
+
+def _usage(client: Client, job_id: str) -> list[dict[str, Any]]:
+    """Nothing, of a server that does not tell."""
+    from ucloud_ray.client import Refused
+
+    try:
+        found: list[dict[str, Any]] = client.raw.jobs.handle(job_id).usage()
+    except Refused:
+        return []
+    return found
 
 
 def _row(job: Mapping[str, Any], waiting: Mapping[str, str]) -> tuple[object, ...]:

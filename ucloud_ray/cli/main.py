@@ -11,7 +11,21 @@ from typing import Annotated
 
 import typer
 
-from ucloud_ray.cli import apps, capacity, doctor, files, jobs, node, nodes, serve, status, token, up, wallets
+from ucloud_ray.cli import (
+    apps,
+    capacity,
+    completion,
+    doctor,
+    files,
+    jobs,
+    node,
+    nodes,
+    serve,
+    status,
+    token,
+    up,
+    wallets,
+)
 from ucloud_ray.cli import run as run_command
 from ucloud_ray.cli.errors import CliError
 from ucloud_ray.config_tree import ConfigError
@@ -65,6 +79,7 @@ app.command("products", short_help="Machine types.")(capacity.products)
 app.add_typer(nodes.app, name="nodes", short_help="Machines of the cluster.")
 app.command("utilization", short_help="Capacity and use.")(capacity.utilization)
 app.command("token", short_help="An access token for curl.")(token.token)
+app.command("completion", short_help="Completion for bash, zsh, fish.")(completion.completion)
 app.add_typer(serve.provider, name="provider")
 app.add_typer(serve.orchestrator, name="orchestrator")
 app.add_typer(serve.database, name="db")
@@ -73,7 +88,7 @@ app.add_typer(serve.database, name="db")
 def run() -> None:
     """Run the command of `sys.argv` and leave with its exit status: 0 done, 1 failed, 2 wrong usage."""
     try:
-        app()
+        app(prog_name="ucloud-ray")  # also where it runs as `python -m ucloud_ray`: shells complete by this name
     except CliError as error:
         _leave(str(error), error.exit_status)
     except ConfigError as error:

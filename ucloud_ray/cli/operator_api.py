@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ucloud_ray.cli import state_file
-from ucloud_ray.cli.errors import CliError, Refused, Unreachable
+from ucloud_ray.cli.errors import CliError
 from ucloud_ray.cli.settings_of import read_settings
 
 PATH = "/ucloud-ray"
@@ -36,9 +36,9 @@ def ask(method: str, url: str, path: str, token: str, body: object = None) -> An
     try:
         answer = httpx.request(method, f"{url}{PATH}{path}", headers=headers, json=body, timeout=timeout)
     except httpx.HTTPError as error:
-        raise Unreachable(f"the provider does not answer at {url}", "start it, or see its log") from error
+        raise CliError(f"the provider does not answer at {url}", "start it, or see its log") from error
     if not answer.is_success:
-        raise Refused(f"the provider at {url} answered {answer.status_code}: {_why(answer.text)}")
+        raise CliError(f"the provider at {url} answered {answer.status_code}: {_why(answer.text)}")
     return answer.json()
 
 

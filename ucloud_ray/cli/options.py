@@ -18,7 +18,12 @@ Data = Annotated[
 ]
 Host = Annotated[
     str | None,
-    typer.Option("--host", metavar="URL", envvar="UCLOUD_RAY_HOST", help="UCloud/Core; else the local orchestrator."),
+    typer.Option(
+        "--host",
+        metavar="URL",
+        envvar=["UCLOUD_RAY_URL", "UCLOUD_RAY_HOST"],
+        help="UCloud/Core; else the local orchestrator.",
+    ),
 ]
 Token = Annotated[
     str | None,

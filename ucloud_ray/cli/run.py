@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from ucloud_ray.cli import durations, names, options, output, values
+from ucloud_ray.cli import complete, durations, options, output
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import CliError, UsageMistake
 
 if TYPE_CHECKING:
-    from ucloud_ray.cli.api import Api
-    from ucloud_ray.cli.follow import OutputSeen, Place
+    from ucloud_ray.client import Client, OutputSeen
 
 
 def run(
-    application: Annotated[str, typer.Argument(metavar="APP", help="APP or APP@VERSION; the newest if none is named.")],
-    parameters: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="Its parameters.")] = None,
-    product: Annotated[str | None, typer.Option(metavar="P", help="Machine type; else the first that fits.")] = None,
+    application: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP", help="APP or APP@VERSION; the newest if none is named.", autocompletion=complete.applications
+        ),
+    ],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE", help="Its parameters.", autocompletion=complete.parameters),
+    ] = None,
+    product: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Machine type; else the first that fits.", autocompletion=complete.products),
+    ] = None,
     nodes: Annotated[int, typer.Option(metavar="N", min=1, help="Number of nodes.")] = 1,
     time: Annotated[str | None, typer.Option(metavar="TIME", help="Ends the job after 30s, 45m, 1h30m, 2d.")] = None,
     name: Annotated[str | None, typer.Option(metavar="TITLE", help="Title of the job.")] = None,
-    mount: Annotated[list[str] | None, typer.Option(metavar="DRIVE/PATH", help="Folder to see; repeatable.")] = None,
+    mount: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DRIVE/PATH[:ro]", help="Folder to see, with :ro only to read; repeatable."),
+    ] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Print the job's id and do not follow it.")] = False,
     as_json: options.AsJson = False,
     host: options.Host = None,
@@ -34,42 +47,47 @@ def run(
     """Submit a job and follow it to its end.
 
     States go to standard error, the job's output to standard output. The exit status is 0 if the job ended in SUCCESS
-    and 1 otherwise. Ctrl-C stops following; the job goes on.
+    and 1 otherwise. Ctrl-C stops following; the job goes on. Files of parameters are named DRIVE/PATH, other jobs
+    HOSTNAME:ID.
 
     \b
     Examples:
       ucloud-ray run a-batch-application var=Example
       ucloud-ray run a-batch-application@1.0.0 var=Example --product example-small --time 1h --detach
+      ucloud-ray run a-batch-application var=Example --mount home-user/inputs:ro --nodes 2
     """
-    with connect(host, token, project, data) as api:
-        specification = _specification(api, application, parameters or [], product)
-        specification |= {"replicas": nodes, "name": name, "timeAllocation": durations.parse(time) if time else None}
-        specification["resources"] = [_mount(path) for path in mount or []]
-        job_id = api.create(specification)
+    given = _parameters(parameters or [])
+    ends_after = durations.delta(time) if time else None
+    with connect(host, token, project, data) as client:
+        job = client.jobs.submit(
+            application, None, given, product, nodes=nodes, time=ends_after, mounts=mount or [], name=name
+        )
         if detach:
-            _show_id(job_id, as_json)
+            _show_id(job.id, as_json)
             return
-        output.say(f"job {job_id}: {specification['application']['name']} on {specification['product']['id']}")
-        follow_to_the_end(api, job_id, as_json)
+        wanted = job.specification or {}
+        output.say(f"job {job.id}: {wanted['application']['name']} on {wanted['product']['id']}")
+        follow_to_the_end(client, job.id, as_json)
 
 
 def follow_to_the_end(
-    api: Api,
+    client: Client,
     job_id: str,
     as_json: bool,
     wants: Callable[[OutputSeen], bool] = lambda _: True,
-    begin: Mapping[Place, int] | None = None,
+    begin: Mapping[tuple[int, str], int] | None = None,
 ) -> NoReturn:
     """Show everything until the job is final; leave with status 1 unless it succeeded.
 
     `wants`: whether some output is shown. `begin`: byte offsets of streams whose past is not.
     """
-    from ucloud_ray.cli.follow import Follower, OutputSeen
     from ucloud_ray.cli.screen import Screen
+    from ucloud_ray.client import OutputSeen, Unavailable
 
-    follower, screen = Follower(api, job_id, begin), Screen()
+    screen, state = Screen(), ""
     try:
-        for seen in follower.until_final():
+        for seen in client.jobs.handle(job_id).follow(begin):
+            state = state if isinstance(seen, OutputSeen) else seen.state
             if not as_json and (not isinstance(seen, OutputSeen) or wants(seen)):
                 screen.show(seen)
     except KeyboardInterrupt:
@@ -78,9 +96,23 @@ def follow_to_the_end(
             f" follow it with `ucloud-ray jobs logs -f {job_id}`"
         )
         raise typer.Exit(1) from None
+    except Unavailable as error:
+        raise CliError(str(error), f"follow it again with `ucloud-ray jobs logs -f {job_id}`") from error
     if as_json:
-        output.show_json(api.job(job_id))
-    raise typer.Exit(0 if follower.state == "SUCCESS" else 1)
+        output.show_json(client.raw.jobs.retrieve(job_id))
+    raise typer.Exit(0 if state == "SUCCESS" else 1)
+
+
+def _parameters(words: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise UsageMistake(f"'{word}' is not NAME=VALUE", "write parameters like var=Example")
+        if name in given:
+            raise UsageMistake(f"'{name}' is given twice", "leave one of them out")
+        given[name] = text
+    return given
 
 
 def _show_id(job_id: str, as_json: bool) -> None:
@@ -88,61 +120,3 @@ def _show_id(job_id: str, as_json: bool) -> None:
         output.show_json({"id": job_id})
     else:
         typer.echo(job_id)
-
-
-# ----------------------------------------------------------------------------------------------- specification
-
-
-def _specification(api: Api, application: str, words: Sequence[str], product: str | None) -> dict[str, Any]:
-    app = find_application(api, application)
-    metadata, invocation = app["metadata"], app["invocation"]
-    given = values.typed_values(words, invocation.get("parameters") or [], metadata["name"])
-    backend = invocation["tool"]["tool"]["description"].get("backend") or "DOCKER"
-    return {
-        "application": {"name": metadata["name"], "version": metadata["version"]},
-        "parameters": given,
-        "product": _choose_product(api.supported_products(), product, backend),
-        "allowDuplicateJob": True,
-    }
-
-
-def find_application(api: Api, wanted: str) -> dict[str, Any]:
-    """`NAME` or `NAME@VERSION`. Raises `UsageMistake` with the nearest name."""
-    name, _, version = wanted.partition("@")
-    known = [entry["metadata"] for entry in api.applications()]
-    versions = [entry["version"] for entry in known if entry["name"] == name]
-    if not versions:
-        near = names.hint(name, [entry["name"] for entry in known], "ucloud-ray apps list")
-        raise UsageMistake(f"there is no application '{name}'", near)
-    return api.application(name, version or versions[0])
-
-
-def _choose_product(supported: Sequence[Mapping[str, Any]], wanted: str | None, backend: str) -> dict[str, str]:
-    fitting = [entry["product"] for entry in supported if _runs(entry, backend)]
-    named = [product for product in fitting if wanted in (None, product["name"], _reference_text(product))]
-    if named:
-        return _reference(named[0])
-    if wanted is None:
-        raise CliError(f"no machine can run this application ({backend})", "see `ucloud-ray doctor` for the reason")
-    if any(wanted in (entry["product"]["name"], _reference_text(entry["product"])) for entry in supported):
-        raise CliError(f"'{wanted}' cannot run this application ({backend})", "see `ucloud-ray doctor` for the reason")
-    known = [entry["product"]["name"] for entry in supported]
-    raise UsageMistake(f"there is no machine type '{wanted}'", names.hint(wanted, known, "ucloud-ray products"))
-
-
-def _runs(entry: Mapping[str, Any], backend: str) -> bool:
-    key = {"DOCKER": "docker", "NATIVE": "native", "VIRTUAL_MACHINE": "virtualMachine"}.get(backend, "docker")
-    return bool((entry["support"].get(key) or {}).get("enabled"))
-
-
-def _reference(product: Mapping[str, Any]) -> dict[str, str]:
-    category = product["category"]
-    return {"id": product["name"], "category": category["name"], "provider": category["provider"]}
-
-
-def _reference_text(product: Mapping[str, Any]) -> str:
-    return "/".join(_reference(product).values())
-
-
-def _mount(path: str) -> dict[str, Any]:
-    return {"type": "file", "path": f"/{path.strip('/')}", "readOnly": False}

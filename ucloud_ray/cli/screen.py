@@ -8,7 +8,7 @@ from datetime import datetime
 import typer
 
 from ucloud_ray.cli import output
-from ucloud_ray.cli.follow import OutputSeen, Seen, StateSeen
+from ucloud_ray.client import OutputSeen, Seen, StateSeen
 
 
 class Screen:

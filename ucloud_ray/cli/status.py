@@ -51,8 +51,9 @@ def _tried(ask: Callable[[], Any], problems: list[str]) -> Any:
 
 
 def _products(data: Path) -> list[dict[str, Any]]:
-    with connect(None, None, None, data) as api:
-        return api.supported_products()
+    with connect(None, None, None, data) as client:
+        found: list[dict[str, Any]] = client.raw.products.browse()
+        return found
 
 
 def _parts(up: state_file.UpState | None) -> list[dict[str, Any]]:

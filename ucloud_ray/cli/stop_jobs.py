@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ucloud_ray.cli import output
-from ucloud_ray.cli.api import Api
 from ucloud_ray.cli.connect import connect
-from ucloud_ray.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from ucloud_ray.client import Client
 
 WAIT_SECONDS = 60.0
 """Without a job that ended."""
 LOOK_SECONDS = 0.3
-MANY = 100_000
 UNFINISHED = ("IN_QUEUE", "RUNNING", "CANCELING", "SUSPENDED")
 AT_ONCE = 100
 """Jobs in one request: a provider that has a thousand to stop must not be taken for dead."""
@@ -21,16 +23,18 @@ AT_ONCE = 100
 
 def stop_all_jobs(data: Path) -> None:
     """Raises `errors.CliError` when the orchestrator cannot be asked; says so when jobs do not end in time."""
-    with connect(None, None, None, data, admin=True) as api:
+    from ucloud_ray.client import ClientError
+
+    with connect(None, None, None, data, admin=True) as client:
         told: set[str] = set()
-        fewest, deadline = MANY, 0.0
-        while live := _live(api):
+        fewest, deadline = math.inf, 0.0
+        while live := _live(client):
             now = time.monotonic()
             if len(live) < fewest:
                 fewest, deadline = len(live), now + WAIT_SECONDS
             try:
-                _tell(api, live, told)
-            except CliError:  # asking again does no harm
+                _tell(client, live, told)
+            except ClientError:  # asking again does no harm
                 if now > deadline:
                     raise
             if now > deadline:
@@ -39,15 +43,15 @@ def stop_all_jobs(data: Path) -> None:
             time.sleep(LOOK_SECONDS)
 
 
-def _live(api: Api) -> list[str]:
+def _live(client: Client) -> list[str]:
     """Asked for by state: there may be any number that are over."""
-    listed = (job for state in UNFINISHED for job in api.jobs({"filterState": state}, MANY))
+    listed = (job for state in UNFINISHED for job in client.raw.jobs.browse(state=state))
     return list(dict.fromkeys(job["id"] for job in listed))
 
 
-def _tell(api: Api, live: list[str], told: set[str]) -> None:
+def _tell(client: Client, live: list[str], told: set[str]) -> None:
     untold = [job_id for job_id in live if job_id not in told]
     for start in range(0, len(untold), AT_ONCE):
         some = untold[start : start + AT_ONCE]
-        api.act("terminate", [{"id": job_id} for job_id in some])
+        client.jobs.stop(some)
         told.update(some)

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from ucloud_ray.cli import options, output
-from ucloud_ray.cli.local_login import DEFAULT_USER, access_token
+from ucloud_ray.cli.connect import token_of
 
 
 def token(
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who it is for.")] = DEFAULT_USER,
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who it is for.")] = "user",
     admin: Annotated[bool, typer.Option("--admin", help="May change the catalogue and see everybody's jobs.")] = False,
     as_json: options.AsJson = False,
     data: options.Data = options.DEFAULT_DATA,
@@ -23,7 +23,7 @@ def token(
       accessToken=$(ucloud-ray token)
       curl -H "Authorization: Bearer $accessToken" "http://127.0.0.1:8080/api/jobs/browse"
     """
-    made = access_token(data, user, admin)
+    made = token_of(data, user, admin)
     if as_json:
         output.show_json({"accessToken": made, "user": user})
     else:

@@ -34,8 +34,8 @@ def list_wallets(
       ucloud-ray wallets list
       ucloud-ray wallets list --all --json
     """
-    with connect(host, token, project, data, admin=everybody) as api:
-        found = api.wallets(everybody)
+    with connect(host, token, project, data, admin=everybody) as client:
+        found = list(client.raw.wallets.browse(everybody=everybody))
     if as_json:
         output.show_json(found)
         return
@@ -67,14 +67,14 @@ def grant(
       ucloud-ray wallets grant project:5a1b example-compute 1000000 --for 720h
     """
     name, _, provider = category.partition("@")
-    item: dict[str, Any] = {"owner": _owner(owner), "amount": _amount(amount)}
-    if ends_in is not None:
-        item["endDate"] = _now_millis() + durations.millis(ends_in)
-    with connect(host, token, project, data, admin=True) as api:
-        item["category"] = {"name": name, "provider": provider or _provider_of(name, api.supported_products())}
-        allocation = api.grant(item)
+    payer, given = _owner(owner), _amount(amount)
+    ends = None if ends_in is None else _now_millis() + durations.millis(ends_in)
+    with connect(host, token, project, data, admin=True) as client:
+        seller = provider or _provider_of(name, client.raw.products.browse())
+        paid_for = {"name": name, "provider": seller}
+        allocation = client.wallets.grant(payer, paid_for, given, ends)
     if as_json:
-        output.show_json({"allocation": allocation, **item})
+        output.show_json({"allocation": allocation, "owner": payer, "category": paid_for, "amount": given})
     else:
         output.say(f"granted {amount} of {category} to {owner} (allocation {allocation})")
 

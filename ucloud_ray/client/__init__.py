@@ -18,6 +18,7 @@ from ucloud_ray.client.errors import (
     BadRequest,
     ClientError,
     Mistake,
+    NoMachine,
     NotFound,
     NotLoggedIn,
     NotPermitted,
@@ -28,6 +29,7 @@ from ucloud_ray.client.errors import (
     Taken,
     TooMuch,
     Unavailable,
+    Unreachable,
 )
 from ucloud_ray.client.following import FINAL_STATES, OutputSeen, Seen, StateSeen
 from ucloud_ray.client.job import JobHandle
@@ -45,6 +47,7 @@ __all__ = [
     "File",
     "JobHandle",
     "Mistake",
+    "NoMachine",
     "NoParts",
     "NotFound",
     "NotLoggedIn",
@@ -61,4 +64,5 @@ __all__ = [
     "Taken",
     "TooMuch",
     "Unavailable",
+    "Unreachable",
 ]

@@ -2,7 +2,9 @@
 
 ClientError
 ├── Mistake            a value that cannot be right; nothing was asked
-├── Unavailable        nothing answers, or only that it cannot now, for longer than `Retry.patience`
+├── NoMachine          no machine type can run the application
+├── Unavailable        no answer, or only that it cannot now, for longer than `Retry.patience`
+│   ├── Unreachable    nothing answers at the address
 │   └── AnswerLost     no answer came to a request that is not safe to repeat: it may have been done
 ├── StrangeAnswer      whoever answers is no UCloud/Core, or one of another kind
 ├── StillRunning       the job has not ended in the time that one wanted to wait; also a TimeoutError
@@ -26,14 +28,22 @@ class ClientError(Exception):
 
 
 class Mistake(ClientError):
-    """`remedy` says what to write instead."""
+    """`remedy` says what to write instead; without one, `about` says of what kind the right values are."""
 
-    def __init__(self, message: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", about: str = "") -> None:
         super().__init__(f"{message}; {remedy}" if remedy else message)
-        self.message, self.remedy = message, remedy
+        self.message, self.remedy, self.about = message, remedy, about
+
+
+class NoMachine(ClientError):
+    pass
 
 
 class Unavailable(ClientError):
+    pass
+
+
+class Unreachable(Unavailable):
     pass
 
 

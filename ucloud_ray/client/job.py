@@ -35,9 +35,11 @@ def _seen(event: Any) -> Seen:
 class JobHandle(Group[R]):
     """`id` is the job's. Making one asks nothing."""
 
-    def __init__(self, runner: R, job_id: str) -> None:
+    def __init__(self, runner: R, job_id: str, specification: Mapping[str, Any] | None = None) -> None:
         super().__init__(runner)
         self.id = job_id
+        self.specification = specification
+        """What was asked for, if the job was submitted here."""
 
     def __repr__(self) -> str:
         return f"<job {self.id} at {self._session.url}>"
@@ -155,7 +157,7 @@ class Handled(Generic[P]):
 
     def __get__(self, group: Any, owner: Any = None) -> Any:
         def read(answer: Any) -> Any:
-            return JobHandle(group._runner, str(answer["id"]))
+            return JobHandle(group._runner, str(answer["id"]), answer["specification"])
 
         return self if group is None else bound(self._plan, group, lambda plan: group._runner.call(plan, read))
 

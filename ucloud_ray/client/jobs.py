@@ -46,7 +46,7 @@ class Jobs(Group[R]):
         like `home-user/inputs`, with `:ro` at the end to be only read. `resources`: `File`, `Peer` and the like.
 
         A job is never created twice: a request that may have been taken is not sent again. Then `AnswerLost` is raised,
-        and `browse` tells whether the job is there. Raises `Mistake`, `BadRequest`, `OutOfCredits`, `ClientError`.
+        and `browse` tells whether the job is there. Raises `Mistake`, `NoMachine`, `BadRequest`, `OutOfCredits`.
         """
         more = {
             "name": name,
@@ -59,7 +59,7 @@ class Jobs(Group[R]):
         wish = Wish(app, version, parameters or {}, product, nodes, time, mounts, resources, more)
         wanted = yield from specification(self._session, wish)
         answer = yield from self._session.ask("POST", "/api/jobs", body={"items": [wanted]})
-        return first_response(answer)
+        return {**first_response(answer), "specification": wanted}
 
     def handle(self, job_id: str) -> JobHandle[R]:
         """Of a job that exists. Asks nothing."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ucloud_ray.client.credentials import Credentials
 from ucloud_ray.client.effects import Json, NoAnswer, NotReached, Plan, Reply, Send, Sleep
-from ucloud_ray.client.errors import AnswerLost, ClientError, Mistake, StrangeAnswer, Unavailable, refused
+from ucloud_ray.client.errors import AnswerLost, ClientError, Mistake, StrangeAnswer, Unavailable, Unreachable, refused
 from ucloud_ray.client.retry import Attempts, Outcome, Retry
 
 Query = Mapping[str, str | int | bool | None]
@@ -106,7 +106,7 @@ class Session:
 
     def _checked(self, outcome: Outcome, repeatable: bool) -> Reply:
         if isinstance(outcome, NotReached):
-            raise Unavailable(f"nothing answers at {self.url}") from outcome
+            raise Unreachable(f"nothing answers at {self.url}") from outcome
         if isinstance(outcome, NoAnswer):
             if repeatable:
                 raise Unavailable(f"{self.url} does not answer in time") from outcome

@@ -6,13 +6,13 @@ about machines only when the machine is not named with its category and provider
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from ucloud_ray.client.effects import Json, Plan
-from ucloud_ray.client.errors import ClientError, Mistake
+from ucloud_ray.client.errors import Mistake, NoMachine
 from ucloud_ray.client.session import Session
 from ucloud_ray.client.values import Value, already_typed, mount, near, typed_values
 from ucloud_ray.wire.common import ProductReference, SimpleDuration, to_wire
@@ -39,7 +39,7 @@ class Wish:
 
 
 def specification(session: Session, wish: Wish) -> Plan[dict[str, Any]]:
-    """Raises `Mistake` for what cannot be right, `ClientError` when no machine fits."""
+    """Raises `Mistake` for what cannot be right, `NoMachine`."""
     application = yield from find_application(session, wish.app, wish.version)
     metadata, invocation = application["metadata"], application["invocation"]
     resources = [mount(one) for one in wish.mounts] + [_resource(one) for one in wish.resources]
@@ -77,7 +77,7 @@ def find_application(session: Session, wanted: str, version: str | None = None) 
     versions = [entry["metadata"]["version"] for entry in known if entry["metadata"]["name"] == name]
     if not versions:
         hint = near(name, [entry["metadata"]["name"] for entry in known])
-        raise Mistake(f"there is no application '{name}'", hint)
+        raise Mistake(f"there is no application '{name}'", hint, "application")
     return (yield from application(session, name, versions[0]))
 
 
@@ -127,26 +127,22 @@ def _product(session: Session, wanted: str | ProductReference | None, backend: s
 
 
 def choose_product(supported: Sequence[Mapping[str, Any]], wanted: str | None, backend: str) -> dict[str, Any]:
-    """The one of that name, or the first that can run it. Raises `Mistake` for an unknown name, `ClientError`."""
+    """The one of that name, or the first that can run it. Raises `Mistake` for an unknown name, `NoMachine`."""
     known = [entry["product"] for entry in supported]
     named = [product for product in known if wanted in (None, product["name"])]
     if wanted is not None and not named:
         names = [product["name"] for product in known]
-        raise Mistake(f"there is no machine type '{wanted}'", near(wanted, names) or _known(names))
+        raise Mistake(f"there is no machine type '{wanted}'", near(wanted, names), "product")
     fitting = [entry["product"] for entry in supported if entry["product"] in named and runs(entry, backend)]
     if not fitting:
         which = f"'{wanted}' cannot" if wanted else "no machine can"
-        raise ClientError(f"{which} run this application ({backend})")
+        raise NoMachine(f"{which} run this application ({backend})")
     category = fitting[0]["category"]
     return {"id": fitting[0]["name"], "category": category["name"], "provider": category["provider"]}
 
 
 def runs(entry: Mapping[str, Any], backend: str) -> bool:
     return bool((entry["support"].get(BACKENDS.get(backend, "docker")) or {}).get("enabled"))
-
-
-def _known(names: Iterable[str]) -> str:
-    return f"there are {', '.join(names)}" if names else "there are none that you may use"
 
 
 # -------------------------------------------------------------------------------------------------- the others

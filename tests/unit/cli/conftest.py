@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partialmethod
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
-from tests.unit.cli.fake_core import FakeCore
-from ucloud_ray.cli import api, main
+from tests.unit.cli.fake_core import FakeCore, job
+from tests.unit.client.conftest import CLOSED
+from ucloud_ray.cli import main
+from ucloud_ray.client import Client, blocking, following
+from ucloud_ray.client.effects import Closed, NotReached
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,7 @@ Cli = Callable[..., Outcome]
 @pytest.fixture
 def core(monkeypatch: pytest.MonkeyPatch) -> FakeCore:
     core = FakeCore()
-    transport = core.transport()
-    monkeypatch.setattr(api.Api, "__init__", partialmethod(api.Api.__init__, transport=transport))
+    monkeypatch.setattr(Client, "__init__", partialmethod(Client.__init__, transport=core.transport()))
     return core
 
 
@@ -48,3 +52,46 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         return Outcome(code if isinstance(code, int) else 0 if code is None else 1, printed.out, printed.err)
 
     return run
+
+
+class FakeLine:
+    """In place of a WebSocket: plays one script per connection; when all are used up nothing answers."""
+
+    scripts: ClassVar[list[list[Any]]] = []
+    sent: ClassVar[list[dict[str, Any]]] = []
+
+    def __enter__(self) -> FakeLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def dial(self, url: str) -> None:
+        if not self.scripts:
+            raise NotReached
+        self._frames = iter(self.scripts.pop(0))
+
+    def transmit(self, text: str) -> None:
+        self.sent.append(json.loads(text))
+
+    def receive(self, seconds: float | None) -> str:
+        frame = next(self._frames, None)
+        if frame is CLOSED:
+            raise Closed
+        if frame is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        if frame is None:
+            assert seconds is not None, "this would wait for ever"
+            raise TimeoutError
+        return json.dumps(frame)
+
+
+@pytest.fixture
+def scripts(monkeypatch: pytest.MonkeyPatch, core: FakeCore) -> list[list[Any]]:
+    """One script per connection."""
+    core.jobs = {"7": job("7", "IN_QUEUE")}
+    monkeypatch.setattr(FakeLine, "scripts", [])
+    monkeypatch.setattr(FakeLine, "sent", [])
+    monkeypatch.setattr(blocking, "_Line", FakeLine)
+    monkeypatch.setattr(following, "RECONNECT_SECONDS", (0.0, 0.0))
+    return FakeLine.scripts

@@ -64,6 +64,7 @@ class FakeCore:
     logs: dict[tuple[int, str], str] | None = None
     """Rank and stream to text; None: a server without parts of logs."""
     usage: list[dict[str, Any]] | None = None
+    utilization: dict[str, Any] | None = None
     wallets: list[dict[str, Any]] = field(default_factory=list)
     refuse: tuple[int, Any] | None = None
     """Status and body of every answer from now on."""
@@ -113,6 +114,8 @@ class FakeCore:
                 return httpx.Response(200, json=self._part(self.logs, request.url.params))
             case "GET", path if path.endswith("/usage") and self.usage is not None:
                 return httpx.Response(200, json={"ranks": self.usage})
+            case "GET", "/api/jobs/retrieveUtilization" if self.utilization is not None:
+                return httpx.Response(200, json=self.utilization)
             case "GET", "/api/accounting/wallets/browse":
                 return httpx.Response(200, json={"items": self.wallets, "next": None})
             case "POST", "/api/accounting/wallets/grant":

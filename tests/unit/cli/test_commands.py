@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -10,6 +11,10 @@ import pytest
 
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.fake_core import FakeCore, job, product
+from tests.unit.cli.registered import own_options, registered
+from ucloud_ray.orchestrator.keys import UserKey
+
+MANUAL = Path(__file__).parents[3] / "docs" / "command-line.md"
 
 
 def test_run_creates_exactly_the_job_of_the_mission_document(cli: Cli, core: FakeCore) -> None:
@@ -22,7 +27,7 @@ def test_run_creates_exactly_the_job_of_the_mission_document(cli: Cli, core: Fak
     assert created["application"] == {"name": "a-batch-application", "version": "1.0.0"}
     assert created["parameters"] == {"var": {"type": "text", "value": "Example"}}
     assert created["product"] == {"id": "example-compute", "category": "example-compute", "provider": "example"}
-    assert (created["replicas"], created["timeAllocation"]) == (1, None)
+    assert (created["replicas"], "timeAllocation" in created) == (1, False)
 
 
 def test_run_passes_nodes_time_name_and_mounts_on(cli: Cli, core: FakeCore) -> None:
@@ -38,13 +43,18 @@ def test_run_passes_nodes_time_name_and_mounts_on(cli: Cli, core: FakeCore) -> N
         "n",
         "--mount",
         "1/a",
+        "--mount",
+        "1/b:ro",
         "--detach",
     )
     [(_, body)] = core.changes()
     created = body["items"][0]
     assert (created["replicas"], created["name"]) == (2, "n")
     assert created["timeAllocation"] == {"hours": 1, "minutes": 30, "seconds": 0}
-    assert created["resources"] == [{"type": "file", "path": "/1/a", "readOnly": False}]
+    assert created["resources"] == [
+        {"type": "file", "path": "/1/a", "readOnly": False},
+        {"type": "file", "path": "/1/b", "readOnly": True},
+    ]
 
 
 def test_run_takes_the_first_machine_that_can_run_the_application(cli: Cli, core: FakeCore) -> None:
@@ -63,6 +73,10 @@ def test_run_takes_the_first_machine_that_can_run_the_application(cli: Cli, core
         (["a-batch-application", "var=1", "--product", "exemple-compute"], 2, "did you mean 'example-compute'?"),
         (["a-batch-application", "var=1", "--time", "5"], 2, "write it like 30s"),
         (["a-batch-application", "var=1", "--nodes", "0"], 2, "--nodes"),
+        (["a-batch-application", "var"], 2, "'var' is not NAME=VALUE"),
+        (["a-batch-application", "var=1", "var=2"], 2, "'var' is given twice"),
+        (["a-batch-application", "var=1", "--product", "zzz"], 2, "see `ucloud-ray products`"),
+        (["a-batch-application", "var=1", "--mount", "/"], 2, "names no drive"),
     ],
 )
 def test_run_refuses_a_mistake_and_creates_nothing(
@@ -115,13 +129,26 @@ def test_an_unknown_job_is_one_line_with_the_reason(cli: Cli, core: FakeCore) ->
     assert (outcome.status, outcome.err) == (1, "ucloud-ray: Job not found\n")
 
 
-def test_stop_and_extend_ask_for_exactly_that(cli: Cli, core: FakeCore) -> None:
-    assert cli("jobs", "stop", "7", "8").status == 0
-    assert cli("jobs", "extend", "7", "1h").status == 0
+def test_what_is_done_with_jobs_is_asked_for_exactly(cli: Cli, core: FakeCore) -> None:
+    for words in ("stop 7 8", "extend 7 1h", "suspend 7", "unsuspend 7", "rename 7 x"):
+        assert cli("jobs", *words.split()).status == 0
     assert core.changes() == [
         ("/api/jobs/terminate", {"items": [{"id": "7"}, {"id": "8"}]}),
         ("/api/jobs/extend", {"items": [{"jobId": "7", "requestedTime": {"hours": 1, "minutes": 0, "seconds": 0}}]}),
+        ("/api/jobs/suspend", {"items": [{"id": "7"}]}),
+        ("/api/jobs/unsuspend", {"items": [{"id": "7"}]}),
+        ("/api/jobs/rename", {"items": [{"id": "7", "newTitle": "x"}]}),
     ]
+
+
+def test_utilization_of_a_jobs_machines_is_what_the_core_says(cli: Cli, core: FakeCore) -> None:
+    core.jobs = {"7": job("7", "RUNNING")}
+    used, capacity = {"cpu": 3, "memory": 2_000_000_000}, {"cpu": 10, "memory": 20_000_000_000}
+    core.utilization = {"capacity": capacity, "usedCapacity": used, "queueStatus": {"running": 2, "pending": 1}}
+    assert cli("utilization", "--job", "7").out.splitlines()[1].split() == [
+        *("example-compute", "3", "10", "2", "GB", "20", "GB", "2", "1")
+    ]
+    assert json.loads(cli("utilization", "--job", "7", "--json").out) == core.utilization
 
 
 def test_an_unknown_state_is_refused_before_anything_is_asked(cli: Cli, core: FakeCore) -> None:
@@ -195,7 +222,7 @@ def test_token_needs_an_orchestrator_and_makes_no_folder(cli: Cli, tmp_path: Pat
 
 
 def test_token_prints_the_token_alone(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "ucloud-ray-data" / "orchestrator").mkdir(parents=True)
+    UserKey(tmp_path / "ucloud-ray-data")
     outcome = cli("token", "--user", "alice")
     assert (outcome.status, outcome.err) == (0, "")
     assert len(outcome.out.strip().split(".")) == 3
@@ -211,16 +238,23 @@ def test_nothing_to_do_shows_the_help(cli: Cli) -> None:
     assert "ucloud-ray run a-batch-application var=Example" in cli("--help").out
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("up", "down", "status", "doctor", "run", "products", "nodes", "utilization", "token"),
-        *("jobs list", "jobs show", "jobs logs", "jobs stop", "jobs extend", "apps list", "apps add", "apps show"),
-        *("provider serve", "provider check", "orchestrator serve", "db upgrade"),
-    ],
-)
-def test_every_command_has_a_help_with_an_example(cli: Cli, command: str) -> None:
-    outcome = cli(*command.split(), "--help")
+@pytest.mark.parametrize("command", registered(), ids=" ".join)
+def test_every_command_has_a_help_with_an_example(cli: Cli, command: tuple[str, ...]) -> None:
+    outcome = cli(*command, "--help")
     assert outcome.status == 0
     assert "Example" in outcome.out
-    assert f"ucloud-ray {command}" in outcome.out.split("Example", 1)[1]
+    assert f"ucloud-ray {' '.join(command)}" in outcome.out.split("Example", 1)[1]
+
+
+def test_every_command_is_in_the_manual(cli: Cli) -> None:
+    """And nothing else is: each has its heading in docs/command-line.md."""
+    told = re.findall(r"^### `ucloud-ray ([a-z -]+?)`", MANUAL.read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(" ".join(command) for command in registered())
+
+
+@pytest.mark.parametrize("command", registered(), ids=" ".join)
+def test_every_option_of_its_own_is_in_the_manual(command: tuple[str, ...]) -> None:
+    section = MANUAL.read_text().partition(f"### `ucloud-ray {' '.join(command)}`")[2].partition("\n## ")[0]
+    section = section.partition("\n### ")[0]
+    missing = [option for option in own_options(command) if f"`{option}" not in section and f" {option}" not in section]
+    assert missing == []

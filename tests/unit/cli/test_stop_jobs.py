@@ -10,28 +10,30 @@ from typing import Any
 import pytest
 
 from ucloud_ray.cli import stop_jobs
-from ucloud_ray.cli.errors import CliError
+from ucloud_ray.client import Unavailable
 
 
 class Core:
+    """As much of a client as is used."""
+
     def __init__(self, count: int) -> None:
         self.live = [str(number) for number in range(count)]
         self.requests: list[int] = []
         self.silent = 0
         """How many requests from now on get no answer, done or not."""
+        self.raw = self.jobs = self
 
-    def jobs(self, filters: dict[str, str], at_most: int) -> list[dict[str, Any]]:
+    def browse(self, state: str) -> list[dict[str, Any]]:
         """None of those that are over is asked for: there may be very many."""
-        assert filters["filterState"] not in ("SUCCESS", "FAILURE", "EXPIRED")
-        return [{"id": job_id} for job_id in self.live] if filters["filterState"] == "RUNNING" else []
+        assert state not in ("SUCCESS", "FAILURE", "EXPIRED")
+        return [{"id": job_id} for job_id in self.live] if state == "RUNNING" else []
 
-    def act(self, operation: str, items: list[dict[str, Any]]) -> None:
-        assert operation == "terminate"
-        self.requests.append(len(items))
+    def stop(self, job_ids: list[str]) -> None:
+        self.requests.append(len(job_ids))
         if self.silent:
             self.silent -= 1
-            raise CliError("The provider does not answer in time")
-        self.live = [job_id for job_id in self.live if {"id": job_id} not in items]
+            raise Unavailable("The provider does not answer in time")
+        self.live = [job_id for job_id in self.live if job_id not in job_ids]
 
 
 @pytest.fixture
@@ -58,5 +60,5 @@ def test_many_jobs_are_stopped_in_steps_and_an_answer_that_is_late_is_outlasted(
 def test_a_provider_that_never_answers_is_told_of(core: Core, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stop_jobs, "WAIT_SECONDS", 0.0)
     core.silent = 10**6
-    with pytest.raises(CliError, match="does not answer"):
+    with pytest.raises(Unavailable, match="does not answer"):
         stop_jobs.stop_all_jobs(tmp_path)

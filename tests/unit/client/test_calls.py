@@ -17,9 +17,9 @@ from tests.unit.client.conftest import AT_ONCE, URL, awaited
 from ucloud_ray.client import (
     AsyncClient,
     Client,
-    ClientError,
     File,
     Mistake,
+    NoMachine,
     NoParts,
     NotFound,
     Peer,
@@ -48,8 +48,8 @@ def test_submit_creates_exactly_what_was_said_and_returns_a_handle(client: Clien
         name="Mine",
         labels={"a": "b"},
     )
-    assert created.id == "48920"
     [(path, body)] = core.changes()
+    assert (created.id, created.specification) == ("48920", body["items"][0])
     assert (path, core.authorization) == ("/api/jobs", "Bearer t0ken")
     assert body == {
         "items": [
@@ -97,7 +97,7 @@ def test_a_second_job_of_the_same_version_and_machine_costs_one_request(client: 
         ({"parameters": {}}, "needs var"),
         ({"parameters": {"var": 1, "vor": 1}}, "did you mean 'var'"),
         ({"product": "exemple-compute"}, "did you mean 'example-compute'"),
-        ({"product": "zzz"}, "there are example-compute"),
+        ({"product": "zzz"}, "there is no machine type 'zzz'"),
         ({"nodes": 0}, "at least one"),
         ({"time": timedelta(0)}, "at least a second"),
         ({"mounts": ["/"]}, "names no drive"),
@@ -118,7 +118,7 @@ def test_a_machine_that_cannot_run_it_is_not_chosen(client: Client, core: FakeCo
     assert core.changes()[0][1]["items"][0]["product"]["id"] == "fits"
     for wanted in ("virtual", None):
         core.products = core.products[:1]
-        with pytest.raises(ClientError, match=r"cannot run|can run"):
+        with pytest.raises(NoMachine, match=r"cannot run|can run"):
             client.jobs.submit("a-batch-application", parameters={"var": 1}, product=wanted)
     assert len(core.changes()) == 1
 
