@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,8 @@ import typer
 from ucloud_ray.cli import options, output
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import CliError, UsageMistake
+
+NO_DRIVES = "no drives are configured for you; your home is `home-` and your user name"
 
 app = typer.Typer(no_args_is_help=True, help="Files of drives: list, upload, download.", rich_markup_mode=None)
 
@@ -45,7 +47,7 @@ def list_files(
         output.show_table(("SIZE", "MODIFIED", "NAME"), [_row(file) for file in found], "the folder is empty")
     else:
         rows = [(drive["id"], drive["specification"].get("title")) for drive in found]
-        output.show_table(("DRIVE", "TITLE"), rows, "no drives; your own is made by your first job")
+        output.show_table(("DRIVE", "TITLE"), rows, NO_DRIVES)
 
 
 @app.command("put")
@@ -66,9 +68,9 @@ def put(
       ucloud-ray files put data.csv home-user/inputs/
       ucloud-ray files put data.csv home-user/inputs/today.csv --replace
     """
-    size = source.stat().st_size
-    with connect(host, token, project, data) as client, _taken_names(), _bar(size, source.name) as bar:
-        made = client.files.upload(source, _place(place), replace=replace, progress=_progress(bar))
+    bar = _Bar(source.stat().st_size, source.name)
+    with connect(host, token, project, data) as client, bar, _replaceable():
+        made = client.files.upload(source, _place(place), replace=replace, progress=bar.show)
     output.show_json({"path": made}) if as_json else output.say(f"uploaded to {made.removeprefix('/')}")
 
 
@@ -91,10 +93,9 @@ def get(
     """
     path = _path(place)
     file = _target(target, path.rsplit("/", 1)[-1], replace)
-    with connect(host, token, project, data) as client:
-        size = client.files.retrieve(path).status.size_in_bytes or 0
-        with _bar(size, file.name) as bar:
-            client.files.download(path, file, replace=True, progress=_progress(bar))
+    with connect(host, token, project, data) as client, _Bar(0, file.name) as bar:
+        bar.size = client.files.retrieve(path).status.size_in_bytes or 0
+        client.files.download(path, file, replace=True, progress=bar.show)
     output.show_json({"file": str(file)}) if as_json else output.say(f"downloaded to {file}")
 
 
@@ -156,7 +157,7 @@ def move(
     Example:
       ucloud-ray files mv home-user/result.csv home-user/results/
     """
-    with connect(host, token, project, data) as client, _taken_names():
+    with connect(host, token, project, data) as client, _replaceable():
         client.files.move(_path(place), _place(target), replace=replace)
 
 
@@ -185,25 +186,36 @@ def _target(given: Path | None, name: str, replace: bool) -> Path:
 
 
 @contextmanager
-def _taken_names() -> Iterator[None]:
-    """Says with our option what the API says with its own."""
+def _replaceable() -> Iterator[None]:
     from ucloud_ray.client import Taken
 
     try:
         yield
     except Taken as error:
-        raise CliError(
-            "there is a file or folder of this name already", "choose another, or add --replace"
-        ) from error
+        what = error.why.rpartition(". ")[0] or error.why  # without the advice for programs
+        raise CliError(what, "name another, or add --replace") from error
 
 
-def _bar(size: int, label: str) -> Any:
-    """On a terminal only."""
-    return typer.progressbar(length=size, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+class _Bar:
+    """How far a transfer is; on a terminal only, and not before there is something to show."""
 
+    def __init__(self, size: int, label: str) -> None:
+        self.size, self._label = size, label
+        self._open = ExitStack()
+        self._bar: Any = None
 
-def _progress(bar: Any) -> Callable[[int], None]:
-    return lambda there: bar.update(there - bar.pos)
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def show(self, there: int) -> None:
+        if self._bar is None:
+            hidden = not sys.stderr.isatty()
+            made = typer.progressbar(length=self.size, label=self._label, file=sys.stderr, hidden=hidden)
+            self._bar = self._open.enter_context(made)
+        self._bar.update(there - self._bar.pos)
 
 
 def _row(file: dict[str, Any]) -> tuple[object, ...]:

@@ -19,7 +19,8 @@ from ucloud_ray.wire.drives import Drive, File
 class Drives(Group[R]):
     @each(reads(Drive))
     def browse(self) -> Events:
-        """The drives that one may use. One's own is made by one's first job."""
+        """The configured drives that one may use. A home that is made on demand is not among them: it is `home-` and
+        the user's name."""
         yield from paging.items(self._session, "/api/files/collections/browse", {})
 
 

@@ -67,6 +67,8 @@ class Following:
         self._told: dict[Place, int] = {}
         """Characters, of servers without offsets."""
         self._told_updates: set[tuple[Any, ...]] = set()
+        self._last: list[Seen] = []
+        """What was said of the end, kept until the output is over: whoever reads of the end has read everything."""
         self.state = ""
 
     @property
@@ -74,11 +76,15 @@ class Following:
         return self.state in FINAL_STATES
 
     def until_final(self) -> Events:
-        """Emits everything until the job is final. Raises `Unavailable` when the server stays away, `Refused`."""
+        """Emits everything until the job is final, its end last.
+
+        Raises `Unavailable` when the server stays away, `Refused`.
+        """
         failures = 0
         while True:
             came = yield from self._connection()
             if self.final:
+                yield from map(Emit, self._last)
                 return
             failures = 0 if came else failures
             if failures == len(RECONNECT_SECONDS):
@@ -89,6 +95,7 @@ class Following:
     def so_far(self, quiet_seconds: float = 1.0) -> Events:
         """What is there now: ends when nothing came for `quiet_seconds`, or at the end of the stream."""
         yield from self._stream(quiet_seconds)
+        yield from map(Emit, self._last)
 
     def _connection(self) -> Any:
         """One, from the job as it is to its loss. Whether anything came."""
@@ -104,7 +111,7 @@ class Following:
         """States told before the socket was open, from the job itself; a fast job may be over by now."""
         job = yield from self._session.ask("GET", "/api/jobs/retrieve", {"id": self._job_id, **DETAILS})
         seen = [*self._new_updates(job.get("updates") or []), *self._new_state(job["status"]["state"])]
-        yield from map(Emit, seen)
+        yield from map(Emit, self._but_the_end(seen))
         return bool(seen)
 
     def _stream(self, quiet_seconds: float | None) -> Any:
@@ -120,7 +127,7 @@ class Following:
                     _refuse(frame)
                     return came
                 seen = self._news(frame.get("payload") or {}, replayed) if frame.get("type") == "message" else []
-                yield from map(Emit, seen)
+                yield from map(Emit, self._but_the_end(seen))
                 came |= bool(seen)
         except (Closed, TimeoutError):
             return came
@@ -139,10 +146,13 @@ class Following:
     # -- what is new
 
     def _news(self, payload: dict[str, Any], replayed: dict[Place, int]) -> list[Seen]:
-        states = list(self._new_states(payload))
         texts = [seen for entry in payload.get("log") or [] for seen in self._new_output(entry, replayed)]
-        # Within one message, RUNNING comes before what the job says, and the end after it.
-        return [*texts, *states] if _is_end(payload) else [*states, *texts]
+        return [*self._new_states(payload), *texts]
+
+    def _but_the_end(self, seen: list[Seen]) -> list[Seen]:
+        end = [one for one in seen if isinstance(one, StateSeen) and one.is_final]
+        self._last += end
+        return [one for one in seen if one not in end]
 
     def _new_states(self, payload: dict[str, Any]) -> Iterator[Seen]:
         initial = payload.get("initialJob") or {}
@@ -193,11 +203,6 @@ def _parsed(text: str) -> dict[str, Any]:
     except ValueError as error:
         raise StrangeAnswer("what came on the WebSocket is not of UCloud/Core") from error
     return frame if isinstance(frame, dict) else {}
-
-
-def _is_end(payload: dict[str, Any]) -> bool:
-    told = [*(payload.get("updates") or []), payload.get("newStatus") or {}]
-    return any(entry.get("state") in FINAL_STATES for entry in told)
 
 
 def _refuse(frame: dict[str, Any]) -> None:

@@ -69,7 +69,7 @@ class JobHandle(Group[R]):
 
     @each(_seen)
     def follow(self, begin: Mapping[Place, int] | None = None) -> Events:
-        """What happens to the job and what it writes, until it is over: `StateSeen` and `OutputSeen`.
+        """What happens to the job and what it writes, until it is over: `StateSeen` and `OutputSeen`, the end last.
 
         Outlasts lost connections, and tells nothing twice. `begin`: byte offsets of streams whose past is not wanted,
         by rank and stream (our orchestrator). Raises `Unavailable` when the server stays away, `NotFound`.

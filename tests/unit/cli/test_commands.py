@@ -151,6 +151,15 @@ def test_utilization_of_a_jobs_machines_is_what_the_core_says(cli: Cli, core: Fa
     assert json.loads(cli("utilization", "--job", "7", "--json").out) == core.utilization
 
 
+def test_a_name_that_is_taken_says_which_option_replaces_it(cli: Cli, core: FakeCore, tmp_path: Path) -> None:
+    (tmp_path / "a. b.txt").write_text("x")
+    core.refuse = (409, {"why": "/1/a. b.txt exists already. Choose another name, or another conflictPolicy."})
+    for words in (("put", "a. b.txt", "1/"), ("mv", "1/x", "1/a. b.txt")):
+        outcome = cli("files", *words)
+        said = "ucloud-ray: /1/a. b.txt exists already; name another, or add --replace\n"
+        assert (outcome.status, outcome.out, outcome.err) == (1, "", said)
+
+
 def test_an_unknown_state_is_refused_before_anything_is_asked(cli: Cli, core: FakeCore) -> None:
     outcome = cli("jobs", "list", "--state", "done")
     assert (outcome.status, core.asked) == (2, [])
@@ -187,6 +196,7 @@ def test_a_server_that_does_not_answer_says_what_to_do(
     outcome = cli("jobs", "list")
     assert outcome.status == 1
     assert outcome.err.startswith("ucloud-ray: nothing answers at http://core.invalid; start it with `ucloud-ray up`")
+    assert len(core.asked) == 1, "whoever waits at the keyboard is told at once"
 
 
 def test_without_an_installation_or_an_address_the_remedy_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
