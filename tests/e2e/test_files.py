@@ -127,7 +127,7 @@ def test_the_command_line_puts_lists_moves_gets_and_removes(shells: Stack, tmp_p
     taken = shells.cli("files", "put", str(source), "home-user/by hand/deep/")
     assert taken.returncode == 1
     assert taken.stderr == (
-        "ucloud-ray: there is a file or folder of this name already; choose another, or add --replace\n"
+        "ucloud-ray: /home-user/by hand/deep/numbers.bin exists already; name another, or add --replace\n"
     )
     files("rm", "home-user/by hand", "--for-good")
     missing = shells.cli("files", "ls", "home-user/by hand")
