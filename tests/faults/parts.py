@@ -68,8 +68,8 @@ def _answers(url: str) -> bool:
 
 
 def replica_actor(stack: Stack, seed: int) -> Victim:
-    """One of them, any. It is back when every rank that runs is watched: not by the number of actors, of which fewer are
-    needed when jobs have ended meanwhile."""
+    """One of them, any. It is back when every rank that runs is watched. Not by the number of actors: fewer are needed
+    when jobs have ended meanwhile."""
     chance, victims = random.Random(seed), Victims(stack)
 
     def kill() -> Callable[[], None]:
