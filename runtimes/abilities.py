@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from runtimes.terminals import Terminal, TerminalSize
 from runtimes.types import ExitResult, FoundTask, Progress, TaskHandle, TaskId
 
 
@@ -44,4 +45,21 @@ class SetsHosts(Protocol):
 
         Raises `errors.TaskNotFound`, `errors.RuntimeUnavailable`.
         """
+        ...
+
+
+@runtime_checkable
+class OpensTerminals(Protocol):
+    """Has tasks that people can look into while they run (IS-7 to IS-16)."""
+
+    async def open_terminal(self, id: TaskId, size: TerminalSize) -> Terminal:
+        """A shell inside the task: as its user, with its variables and limits, in its working directory (IS-13).
+
+        Raises `errors.TaskNotFound` when it does not run, `errors.StartFailed` when it has no shell,
+        `errors.RuntimeUnavailable`.
+        """
+        ...
+
+    async def end_abandoned_terminals(self) -> int:
+        """End the shells whose terminal was owned by a process that is gone; how many there were. Never raises."""
         ...

@@ -137,6 +137,31 @@ class DockerClient:
         with translated():
             self._connected().remove_container(container, v=True, force=True)
 
+    def create_exec(self, container: str, config: Mapping[str, Any]) -> str:
+        """Define a further program of a running container; returns its id. The definition goes as it is, like that of
+        a container. Raises `Conflict` when the container does not run."""
+        with translated(errors.StartFailed):
+            untyped: Any = self._connected()
+            url = untyped._url("/containers/{0}/exec", container)
+            answer = untyped._result(untyped._post_json(url, data=dict(config)), True)
+        return str(answer["Id"])
+
+    def inspect_exec(self, id: str) -> dict[str, Any]:
+        """Raises `errors.TaskNotFound` after its container was removed."""
+        with translated():
+            answer: dict[str, Any] = self._connected().exec_inspect(id)
+        return answer
+
+    def resize_exec(self, id: str, columns: int, rows: int) -> None:
+        with translated():
+            self._connected().exec_resize(id, height=rows, width=columns)
+
+    @property
+    def api_version(self) -> str:
+        """That both sides understand."""
+        with translated():
+            return str(self._connected().api_version)
+
     def list_containers(self, label: str) -> list[dict[str, Any]]:
         with translated():
             answer: list[dict[str, Any]] = self._connected().containers(all=True, filters={"label": [label]})

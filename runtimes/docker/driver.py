@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+from runtimes.abandoned import end_abandoned
 from runtimes.docker import (
     attachment,
     capabilities,
@@ -34,10 +35,12 @@ from runtimes.docker import spec as container_spec
 from runtimes.docker.client import Conflict, DockerClient
 from runtimes.docker.events import EventWatcher
 from runtimes.docker.output import LogTarget, Output
+from runtimes.docker.terminal import DockerTerminal, open_terminal
 from runtimes.errors import InvalidTask, RuntimeUnavailable, TaskNotFound
 from runtimes.gauges import Gauges
 from runtimes.mounts import sources
 from runtimes.settings import DockerSettings
+from runtimes.terminals import TerminalSize
 from runtimes.types import (
     Capabilities,
     ExitResult,
@@ -190,6 +193,15 @@ class DockerDriver:
     async def set_hosts(self, id: TaskId, hosts: Mapping[str, str]) -> None:
         container = await self._find(id.name, id)
         await self._client.run(attachment.change_hosts, container, self._settings, id.name, hosts)
+
+    async def open_terminal(self, id: TaskId, size: TerminalSize) -> DockerTerminal:
+        container = await self._find(id.name, id)
+        if state.task_status(container).state is TaskState.ENDED:
+            raise TaskNotFound("The task has ended.")
+        return await open_terminal(self._client, container["Id"], size)
+
+    async def end_abandoned_terminals(self) -> int:
+        return await self._client.run(end_abandoned, self.name)
 
     async def close(self) -> None:
         await self._images.close()

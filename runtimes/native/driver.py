@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from runtimes.abandoned import end_abandoned
 from runtimes.errors import DriverError, InvalidTask, RuntimeUnavailable, TaskNotFound
 from runtimes.gauges import Gauges
 from runtimes.native import cgroup, ending, plan, processes, reach, stats, task_folder
@@ -23,8 +24,10 @@ from runtimes.native.limits import HardLimits
 from runtimes.native.os_errors import needing_room, translated
 from runtimes.native.starting import Starter
 from runtimes.native.task_folder import Started, TaskFolder
+from runtimes.native.terminal import NativeTerminal, launch
 from runtimes.native.threads import Threads
 from runtimes.settings import NativeSettings
+from runtimes.terminals import TerminalSize
 from runtimes.types import (
     Capabilities,
     ExitResult,
@@ -43,7 +46,7 @@ LOOK_AGAIN_SECONDS = 0.002
 
 
 class NativeDriver:
-    """Implements `driver.Driver` and `abilities.ListsTasks`. Used on one event loop."""
+    """Implements `driver.Driver`, `abilities.ListsTasks` and `abilities.OpensTerminals`. Used on one event loop."""
 
     name = "native"
 
@@ -173,6 +176,17 @@ class NativeDriver:
             tasks = await self._threads.run(task_folder.all_tasks, self._state_dir)
             await self._threads.run(task_folder.sweep_abandoned, self._state_dir)
         return [_found(task) for task in tasks if task["labels"].get("ucloud-ray/provider") == provider_id]
+
+    async def open_terminal(self, id: TaskId, size: TerminalSize) -> NativeTerminal:
+        folder = self._folder(id)
+        with translated(f"cannot open a terminal in {id.name}"):
+            task, started = await self._threads.run(_find, folder, id)
+            if await self._threads.run(ending.result_now, folder, started) is not None:
+                raise TaskNotFound(f"{id.name} has ended")
+            return NativeTerminal(*await self._threads.run(launch, task, started, size), started)
+
+    async def end_abandoned_terminals(self) -> int:
+        return await self._threads.run(end_abandoned, self.name)
 
     async def close(self) -> None:
         if self._starts:

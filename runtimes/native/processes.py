@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 import psutil
 
+from runtimes import readiness
+
 POLL_SECONDS = 0.1
 """Only where the kernel has no process descriptors (before Linux 5.3) or a limit of open files is reached."""
 
@@ -57,24 +59,9 @@ async def wait_until_gone(process: ProcessId) -> None:
     try:
         # Only now the identity is checked: the descriptor stays with whomever it was opened for.
         if is_alive(process):
-            await _readable(descriptor)
+            await readiness.readable(descriptor)
     finally:
         os.close(descriptor)
-
-
-async def _readable(descriptor: int) -> None:
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, _tell, ended)
-    try:
-        await ended
-    finally:
-        loop.remove_reader(descriptor)
-
-
-def _tell(ended: asyncio.Future[None]) -> None:
-    if not ended.done():
-        ended.set_result(None)
 
 
 async def _poll_until_gone(process: ProcessId) -> None:

@@ -11,14 +11,14 @@ from tests.support.wait import async_wait_until
 
 async def has_printed(spec: TaskSpec, text: str) -> None:
     """Wait until the task's standard output, in its log file, holds this text."""
-    await _becomes_true(lambda: text in stdout(spec), f"{text!r} in {spec.logs.stdout}")
+    await becomes_true(lambda: text in stdout(spec), f"{text!r} in {spec.logs.stdout}")
 
 
 async def appears(path: Path) -> None:
-    await _becomes_true(path.exists, f"{path} to exist")
+    await becomes_true(path.exists, f"{path} to exist")
 
 
-async def _becomes_true(condition: Callable[[], bool], what: str) -> None:
+async def becomes_true(condition: Callable[[], bool], what: str) -> None:
     async def look() -> bool:
         return condition()
 
