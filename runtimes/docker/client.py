@@ -167,6 +167,12 @@ class DockerClient:
             answer: list[dict[str, Any]] = self._connected().containers(all=True, filters={"label": [label]})
         return answer
 
+    def list_on_network(self, network: str) -> list[dict[str, Any]]:
+        """Whoever is on it or will be once started; none where there is no such network."""
+        with translated():
+            answer: list[dict[str, Any]] = self._connected().containers(all=True, filters={"network": [network]})
+        return answer
+
     def create_network(self, config: dict[str, Any]) -> None:
         """Raises `Conflict` when the name is in use."""
         with translated(errors.StartFailed, bad_request=errors.StartFailed):

@@ -37,7 +37,8 @@ def shut(pid: int) -> None:
     thread = threading.Thread(target=_shut_inside, args=(pid, problems), name=f"names of {pid}")
     thread.start()
     thread.join()
-    if problems and os.path.exists(f"/proc/{pid}"):
+    # One that has ended and that nobody has waited for yet has a folder there, and no network any more.
+    if problems and os.path.exists(_network_of(pid)):
         reason = problems[0].strerror or str(problems[0])
         raise RuntimeUnavailable(f"Docker's name server in a container could not be shut: {reason}.") from problems[0]
 
@@ -53,13 +54,17 @@ def _shut_inside(pid: int, problems: list[OSError]) -> None:
 
 
 def _enter(pid: int) -> None:
-    network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    network = os.open(_network_of(pid), os.O_RDONLY | os.O_CLOEXEC)
     try:
         if ctypes.CDLL(None, use_errno=True).setns(network, _NEW_NETWORK) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
     finally:
         os.close(network)
+
+
+def _network_of(pid: int) -> str:
+    return f"/proc/{pid}/ns/net"
 
 
 def _message() -> bytes:

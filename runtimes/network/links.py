@@ -11,10 +11,6 @@ Everything is made to be what the plan says, whatever is there; entries of neigh
 
 from __future__ import annotations
 
-import asyncio
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +19,7 @@ from pyroute2 import IPRoute, NetlinkError
 from runtimes.errors import RuntimeUnavailable
 from runtimes.network import names
 from runtimes.network.names import ROUTE_PROTOCOL, Names
+from runtimes.network.netlink import GONE, delete_link, find_link, kernel
 from runtimes.network.plan import NetworkPlan
 
 _TUNNEL_BYTES = 50
@@ -30,7 +27,6 @@ _TUNNEL_BYTES = 50
 _USUAL_MTU = 1500
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _PERMANENT = 0x80
-_GONE = frozenset({errno.ENOENT, errno.ESRCH, errno.ENODEV})
 
 
 def forward() -> None:
@@ -44,7 +40,7 @@ def forward() -> None:
 
 def mtu(plan: NetworkPlan) -> int:
     """Largest packet that a task may send so that it reaches every machine in one piece."""
-    with _netlink() as netlink:
+    with kernel() as netlink:
         below = _underlay(netlink, plan)["mtu"]
     return int(below) - (_TUNNEL_BYTES if plan.between == "vxlan" else 0)
 
@@ -52,35 +48,22 @@ def mtu(plan: NetworkPlan) -> int:
 def connect(plan: NetworkPlan) -> None:
     """Raises `errors.RuntimeUnavailable`."""
     made = Names(plan.name)
-    with _netlink() as netlink:
+    with kernel() as netlink:
         if plan.between == "vxlan":
             tunnel = _ensure_tunnel(netlink, plan, made)
             _entries(netlink, plan, tunnel)
         else:
-            _delete_link(netlink, made.tunnel)
+            delete_link(netlink, made.tunnel)
         _routes(netlink, plan, made)
 
 
 def disconnect(name: str) -> None:
     """Removes device and routes; fine when there are none."""
     made = Names(name)
-    with _netlink() as netlink:
-        _delete_link(netlink, made.tunnel)
+    with kernel() as netlink:
+        delete_link(netlink, made.tunnel)
         for route in _our_routes(netlink, made):
             _delete_route(netlink, route)
-
-
-@contextmanager
-def _netlink() -> Iterator[IPRoute]:
-    # A loop of asyncio's own kind: where uvloop is the policy, as in a Ray actor, it cannot read a netlink socket.
-    loop = asyncio.SelectorEventLoop()
-    try:
-        with IPRoute(use_event_loop=loop) as netlink:
-            yield netlink
-    except (NetlinkError, OSError) as error:
-        raise RuntimeUnavailable(f"The kernel refused a change of the network: {error}. Run as root.") from error
-    finally:
-        loop.close()
 
 
 def _underlay(netlink: IPRoute, plan: NetworkPlan) -> dict[str, Any]:
@@ -113,13 +96,13 @@ def _index_by_route(netlink: IPRoute, plan: NetworkPlan) -> int:
 def _ensure_tunnel(netlink: IPRoute, plan: NetworkPlan, made: Names) -> int:
     """Index of the device. One that differs in what cannot be changed is made anew."""
     wanted = _tunnel_options(plan)
-    link = _link(netlink, made.tunnel)
+    link = find_link(netlink, made.tunnel)
     if link is not None and _differs(link, wanted):
-        netlink.link("del", index=link["index"])
+        delete_link(netlink, made.tunnel)
         link = None
     if link is None:
         netlink.link("add", ifname=made.tunnel, kind="vxlan", **wanted)
-        link = _link(netlink, made.tunnel)
+        link = find_link(netlink, made.tunnel)
         assert link is not None, "made one line above"
     below = _underlay(netlink, plan)["mtu"]
     mac = names.tunnel_mac(names.subnet(plan.subnet))
@@ -180,7 +163,7 @@ def _routes(netlink: IPRoute, plan: NetworkPlan, made: Names) -> None:
     for route in _our_routes(netlink, made):
         if f"{route.get_attr('RTA_DST')}/{route['dst_len']}" not in wanted:
             _delete_route(netlink, route)
-    tunnel = _link(netlink, made.tunnel)
+    tunnel = find_link(netlink, made.tunnel)
     for subnet, machine in wanted.items():
         marks = {"proto": ROUTE_PROTOCOL, "priority": made.route_priority}
         if tunnel is None:
@@ -200,16 +183,5 @@ def _delete_route(netlink: IPRoute, route: Any) -> None:
     try:
         netlink.route("del", dst=destination, proto=ROUTE_PROTOCOL, priority=route.get_attr("RTA_PRIORITY"))
     except NetlinkError as error:
-        if error.code not in _GONE:
+        if error.code not in GONE:
             raise
-
-
-def _link(netlink: IPRoute, name: str) -> Any | None:
-    index = next(iter(netlink.link_lookup(ifname=name)), None)
-    return None if index is None else netlink.get_links(index)[0]
-
-
-def _delete_link(netlink: IPRoute, name: str) -> None:
-    link = _link(netlink, name)
-    if link is not None:
-        netlink.link("del", index=link["index"])

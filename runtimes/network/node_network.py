@@ -19,7 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from runtimes.docker.client import DockerClient
 from runtimes.errors import DriverError, RuntimeUnavailable
-from runtimes.network import docker_bridge, links, nft, ruleset
+from runtimes.network import docker_bridge, links, nft, ruleset, strays
 from runtimes.network.names import Names
 from runtimes.network.plan import NetworkPlan
 from runtimes.types import Capabilities
@@ -58,6 +58,13 @@ class NodeNetwork:
     async def recall(self, name: str) -> str | None:
         """Ask the kernel which plan is in force, after a restart of ours; None if none is."""
         return await self._run(self._recall, name)
+
+    async def tidy(self, name: str) -> tuple[str, ...]:
+        """Take away devices that a killed Docker left on the bridge; returns what they were called.
+
+        To be asked now and again. Raises `errors.RuntimeUnavailable`.
+        """
+        return await self._run(strays.remove, self._client, name)
 
     async def remove(self, name: str) -> None:
         """Take everything away again; nothing there is success. Raises `errors.StartFailed` while it is in use."""

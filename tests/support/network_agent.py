@@ -36,6 +36,10 @@ class NetworkAgent:
         found: str | None = self._ask("recall", name)
         return found
 
+    def tidy(self, name: str) -> list[str]:
+        """Devices that were taken away."""
+        return list(self._ask("tidy", name))
+
     def remove(self, name: str) -> None:
         self._ask("remove", name)
 
@@ -83,6 +87,8 @@ async def _answer(network: NodeNetwork, call: str, argument: Any) -> Any:
         return network.applied
     if call == "recall":
         return await network.recall(argument)
+    if call == "tidy":
+        return await network.tidy(argument)
     if call == "possible":
         return (await network.possible()).reason
     await network.remove(argument)

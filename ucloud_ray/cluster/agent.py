@@ -18,7 +18,7 @@ from runtimes.abilities import ListsTasks
 from runtimes.errors import DriverError, RuntimeUnavailable
 from runtimes.network.plan import NetworkPlan
 from runtimes.types import Capabilities, FoundTask
-from ucloud_ray.cluster.factories import ClusterSettings
+from ucloud_ray.cluster.factories import ClusterSettings, MachineNetwork
 from ucloud_ray.control.log_janitor import LogJanitor
 from ucloud_ray.control.relay import LogRelay
 from ucloud_ray.settings import of_host
@@ -86,11 +86,24 @@ class NodeAgent:
 
     async def _network_plan(self) -> str | None:
         """What the kernel says, not what we remember: somebody else may have changed it."""
+        if self._network is None:
+            return None
+        await self._tidy(self._network)
         try:
-            return None if self._network is None else await self._network.recall(self._network_name)
+            return await self._network.recall(self._network_name)
         except DriverError as problem:
             log.warning("the rules in force cannot be read", problem=str(problem))
             return None
+
+    async def _tidy(self, network: MachineNetwork) -> None:
+        """What cannot be taken away now is found again with the next look."""
+        try:
+            removed = await network.tidy(self._network_name)
+        except DriverError as problem:
+            log.warning("the bridge of containers cannot be tidied", problem=str(problem))
+            return
+        if removed:
+            log.info("devices that Docker left on the bridge were removed", devices=removed)
 
 
 def _own_addresses() -> tuple[str, ...]:

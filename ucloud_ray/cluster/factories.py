@@ -33,6 +33,8 @@ class MachineNetwork(Protocol):
 
     async def recall(self, name: str) -> str | None: ...
 
+    async def tidy(self, name: str) -> tuple[str, ...]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
