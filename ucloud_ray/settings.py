@@ -25,6 +25,10 @@ class ProviderSettings:
     """Calls that are answered at the same time; more are answered 503 and not read."""
     max_follows: int = 2_000
     """Streams of output that are open at the same time."""
+    max_sessions: int = 500
+    """Interactive sessions that are open at the same time."""
+    ui_origins: tuple[str, ...] = ()
+    """Origins (`https://cloud.example.org`) of the pages that may open sessions; none: any."""
 
 
 @dataclass(frozen=True, slots=True)

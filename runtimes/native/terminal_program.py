@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import sys
 import termios
 from contextlib import suppress
@@ -39,7 +40,10 @@ def main(order: dict[str, Any], job_folder: int) -> NoReturn:
 
 
 def _shed_what_the_agent_gave_us() -> None:
-    """A Ray worker is niced and the first to be shot when memory is short, and its file modes are its own business."""
+    """A Ray worker is niced, the first to be shot when memory is short, and deaf to Ctrl-C."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:

@@ -96,7 +96,7 @@ ANSWERS = {
     "suspend": (404, 400, 400),
     "unsuspend": (404, 400, 400),
     "extend": (404, None, 400),
-    "interactiveSession": (404, 400, 400),
+    "interactiveSession": (404, 200, 400),
     "updateAcl": (200, 200, 200),
     "verify": (None, 200, 200),
     "init": (200, 200, 200),

@@ -13,6 +13,7 @@ from ucloud_ray.cli import complete, durations, options, output, usage
 from ucloud_ray.cli.connect import connect
 from ucloud_ray.cli.errors import UsageMistake
 from ucloud_ray.cli.queue import queue, reasons
+from ucloud_ray.cli.shell import shell
 
 if TYPE_CHECKING:
     from ucloud_ray.client import Client
@@ -243,6 +244,7 @@ def delete_jobs(
     _done(as_json, job_ids, "deleted")
 
 
+app.command("shell")(shell)
 app.command("queue")(queue)
 
 

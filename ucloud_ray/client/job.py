@@ -18,6 +18,7 @@ from ucloud_ray.client.transfers import Progress, download
 from ucloud_ray.wire.drives import File
 from ucloud_ray.wire.jobs import Job, JobStatus
 from ucloud_ray.wire.output import LogPart, RankUsage
+from ucloud_ray.wire.sessions import OpenSessionWithProvider
 
 if TYPE_CHECKING:
     from ucloud_ray.client.awaiting import Awaiting
@@ -105,6 +106,15 @@ class JobHandle(Group[R]):
         """Give the job more time. Not repeated when the answer is lost: it would be added twice."""
         item = {"jobId": self.id, "requestedTime": duration(by)}
         yield from self._session.ask("POST", "/api/jobs/extend", body={"items": [item]})
+
+    @call(reads(OpenSessionWithProvider))
+    def open_session(self, kind: str = "SHELL", rank: int = 0, target: str | None = None) -> Plan[Json]:
+        """An interactive session with one node: `SHELL` (see `client.shells`), `WEB` or `VNC`. `target`: of several
+        endpoints. What is answered is a credential for the session. Raises `Refused` when the job does not run."""
+        item = {"id": self.id, "rank": rank, "sessionType": kind, "target": target}
+        body = {"items": [item]}
+        answer = yield from self._session.ask("POST", "/api/jobs/interactiveSession", body=body, repeatable=True)
+        return answer["responses"][0]
 
     @call(reads(list[RankUsage]))
     def usage(self) -> Plan[Json]:

@@ -1,4 +1,5 @@
-"""The node agent: one actor per machine. It tells what can run there, sets up the network (D14), serves the logs (D8).
+"""The node agent: one actor per machine. It tells what can run there, sets up the network (D14), serves the logs and
+terminals of what runs (D8).
 
 Made by the supervisor for every machine with our label. Zero CPU in Ray's books; killing it costs followers their
 connection and nothing else.
@@ -14,13 +15,15 @@ import psutil
 import ray
 import structlog
 
-from runtimes.abilities import ListsTasks
-from runtimes.errors import DriverError, RuntimeUnavailable
+from runtimes.abilities import ListsTasks, OpensTerminals
+from runtimes.errors import DriverError, RuntimeUnavailable, StartFailed
 from runtimes.network.plan import NetworkPlan
-from runtimes.types import Capabilities, FoundTask
+from runtimes.terminals import Terminal, TerminalSize
+from runtimes.types import Capabilities, FoundTask, TaskId
 from ucloud_ray.cluster.factories import ClusterSettings, MachineNetwork
 from ucloud_ray.control.log_janitor import LogJanitor
-from ucloud_ray.control.relay import LogRelay
+from ucloud_ray.control.relay import Relay
+from ucloud_ray.control.terminal_relay import TerminalRelay
 from ucloud_ray.settings import of_host
 
 log = structlog.get_logger(__name__)
@@ -47,14 +50,16 @@ class NodeAgent:
         self, host: str, settings: ClusterSettings, relay_key: bytes
     ) -> None:
         self._drivers = {name: settings.driver_of(host, name) for name in settings.drivers}
+        self._openers = {name: driver for name, driver in self._drivers.items() if isinstance(driver, OpensTerminals)}
         self._network = settings.network_of() if settings.network_of else None
         self._network_name = settings.network_name
         self._address = ray.util.get_node_ip_address()
         logs_dir = of_host(settings.logs_dir, host)
-        self._relay = LogRelay(logs_dir, relay_key)
+        self._relay = Relay(logs_dir, relay_key, TerminalRelay(self._open_terminal))
         self._port = await self._relay.start(self._address)
         janitor = LogJanitor(logs_dir, settings.log_max_bytes)
         self._janitor = asyncio.create_task(janitor.run(), name="janitor of logs")
+        self._cleaning = asyncio.create_task(self._end_abandoned_terminals(), name="abandoned terminals")
 
     async def describe(self) -> Described:
         """Try every driver (`Driver.capabilities` never raises)."""
@@ -80,6 +85,18 @@ class NodeAgent:
         if self._network is None:
             raise RuntimeUnavailable(NO_NETWORK.reason)
         await self._network.apply(plan)
+
+    async def _open_terminal(self, driver: str, task: TaskId, size: TerminalSize) -> Terminal:
+        """Raises driver errors."""
+        if driver not in self._openers:
+            raise StartFailed("Jobs of this kind have no terminals.")
+        return await self._openers[driver].open_terminal(task, size)
+
+    async def _end_abandoned_terminals(self) -> None:
+        """Those of our predecessor, whose callers have lost their connection with it."""
+        for name, driver in self._openers.items():
+            if ended := await driver.end_abandoned_terminals():
+                log.info("ended terminals that nobody sees", driver=name, count=ended)
 
     async def _try_network(self) -> Capabilities:
         return NO_NETWORK if self._network is None else await self._network.possible()

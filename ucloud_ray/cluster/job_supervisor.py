@@ -17,7 +17,16 @@ from ucloud_ray.cluster.factories import BuildSupervisor, Built, ClusterSettings
 from ucloud_ray.cluster.ray_cluster import RayCluster
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.operation import Operation
-from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, QueueEntry, Utilization
+from ucloud_ray.control.service import (
+    JobView,
+    LogSource,
+    NewJob,
+    ProductSupport,
+    QueueEntry,
+    SessionWanted,
+    TerminalSource,
+    Utilization,
+)
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import JobState
 
@@ -113,6 +122,14 @@ class JobSupervisor:
     async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
         sources: tuple[LogSource, ...] = await self._requests.log_sources(ref)
         return sources
+
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+        sessions: list[str] = await self._requests.open_sessions(wanted)
+        return sessions
+
+    async def redeem_terminal(self, session: str) -> TerminalSource:
+        source: TerminalSource = await self._requests.redeem_terminal(session)
+        return source
 
     async def status(self) -> Mapping[str, Any]:
         status: Mapping[str, Any] = await self._requests.status()

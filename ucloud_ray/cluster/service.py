@@ -14,7 +14,16 @@ from typing import Any
 from ucloud_ray.cluster import calls
 from ucloud_ray.control.errors import NotReady, OutcomeUnknown
 from ucloud_ray.control.ports import ClusterUnavailable
-from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, QueueEntry, Utilization
+from ucloud_ray.control.service import (
+    JobView,
+    LogSource,
+    NewJob,
+    ProductSupport,
+    QueueEntry,
+    SessionWanted,
+    TerminalSource,
+    Utilization,
+)
 from ucloud_ray.control.views import WATCH_SECONDS
 from ucloud_ray.domain.ids import JobRef, JobUid
 from ucloud_ray.domain.job import JobState
@@ -86,6 +95,15 @@ class ActorService:
     async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
         sources: tuple[LogSource, ...] = await self._ask("log_sources", ref)
         return sources
+
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+        sessions: list[str] = await self._ask("open_sessions", wanted)
+        return sessions
+
+    async def redeem_terminal(self, session: str) -> TerminalSource:
+        """Sent once: an id whose answer is lost is spent, and the page asks for another one."""
+        source: TerminalSource = await self._once("redeem_terminal", CALL_SECONDS, session)
+        return source
 
     async def status(self) -> Mapping[str, Any]:
         status: Mapping[str, Any] = await self._ask("status")

@@ -3,6 +3,7 @@
     Refused                 status, why, error_code
     ├── BadRequest          400
     ├── PaymentRequired     402
+    ├── NoSuchSession       403   a credential of a session that is unknown, spent or too old
     ├── NotFound            404
     ├── TooMany             429   there is more of something than is taken on; nothing was done
     ├── NotReady            503   recovery is not finished or the supervisor is unreachable; nothing was done, or what
@@ -33,6 +34,12 @@ class BadRequest(Refused):
 
 class PaymentRequired(Refused):
     status = 402
+
+
+class NoSuchSession(Refused):
+    """Not 404: at a handshake the page gives up only for a 403 (W3)."""
+
+    status = 403
 
 
 class NotFound(Refused):

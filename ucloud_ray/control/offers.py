@@ -18,8 +18,10 @@ from ucloud_ray.machines import machine_of
 from ucloud_ray.settings import ProductSettings
 
 SUPPORTED: Mapping[Backend, BackendSupport] = {
-    Backend.DOCKER: BackendSupport(enabled=True, logs=True, peers=True, time_extension=True, utilization=True),
-    Backend.NATIVE: BackendSupport(enabled=True, logs=True, time_extension=True, utilization=True),
+    Backend.DOCKER: BackendSupport(
+        enabled=True, logs=True, terminal=True, peers=True, time_extension=True, utilization=True
+    ),
+    Backend.NATIVE: BackendSupport(enabled=True, logs=True, terminal=True, time_extension=True, utilization=True),
     Backend.VIRTUAL_MACHINE: BackendSupport(),
 }
 """What this version implements, whatever the configuration says."""

@@ -1,7 +1,7 @@
-"""One TCP server per machine, beside the replicas: a valid ticket in, bytes of log files out (D8, D9).
+"""One TCP server per machine, beside the replicas: a valid ticket in, bytes of log files or terminals out (D8, D9).
 
 Runs in the node agent. The other ends are `relay_reader` and `log_range` in the front end. A client says one line of
-JSON, which has a `ticket` and asks for one of three things:
+JSON, which has a `ticket` and asks for one of four things:
 
     follow   {"ranks": [0, 1], "replay": 1048576, "from": [[0, "stdout", 300]], "usage": true}
         server: frames      {"rank": 0, "stream": "stdout", "offset": 317, "size": 17}\\n + 17 bytes, any number
@@ -11,6 +11,7 @@ JSON, which has a `ticket` and asks for one of three things:
         server:             {"start": 300, "offset": 317, "total": 317, "size": 17}\\n + 17 bytes, and close
     usage    {"samples": [0, 1]}: what these ranks used
         server: frames      {"rank": 0, "stream": "usage", "size": 80}\\n + lines of `usage_file`, end, and close
+    terminal {"terminal": [80, 24]}: columns and rows of a shell, see `terminal_frames`
 
 With `"usage": true` a follow has frames of the stream `usage` too: new lines, `"reset": true` if all before are void.
 Back-pressure is TCP's: a slow reader slows only its own connection (LOG-10). A closed connection ends everything of it.
@@ -30,6 +31,7 @@ import structlog
 from ucloud_ray.control import log_range, tickets
 from ucloud_ray.control.log_tail import LogTail
 from ucloud_ray.control.task_spec import log_paths
+from ucloud_ray.control.terminal_relay import TerminalRelay
 from ucloud_ray.control.usage_file import UsageTail, usage_path
 
 log = structlog.get_logger(__name__)
@@ -48,9 +50,10 @@ class Source:
     tail: LogTail | UsageTail
 
 
-class LogRelay:
-    def __init__(self, logs_dir: Path, key: bytes) -> None:
+class Relay:
+    def __init__(self, logs_dir: Path, key: bytes, terminals: TerminalRelay) -> None:
         self._logs_dir = logs_dir
+        self._terminals = terminals
         self._key = key
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -83,7 +86,12 @@ class LogRelay:
     async def _answer(
         self, greeting: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        uid = tickets.check(self._key, str(greeting["ticket"]), "log")
+        ticket = str(greeting["ticket"])
+        if "terminal" in greeting:
+            target = tickets.check(self._key, ticket, "terminal")
+            await self._terminals.serve(target, greeting["terminal"], reader, writer)
+            return
+        uid = tickets.check(self._key, ticket, "log")
         if "range" in greeting:
             await self._send_range(uid, greeting["range"], writer)
         elif "samples" in greeting:

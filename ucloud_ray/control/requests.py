@@ -13,7 +13,16 @@ from ucloud_ray.control import tickets
 from ucloud_ray.control.admission import Admission
 from ucloud_ray.control.clock import wall_clock
 from ucloud_ray.control.errors import BadRequest, Busy, NotFound, NotReady
-from ucloud_ray.control.service import JobView, LogSource, NewJob, ProductSupport, Utilization
+from ucloud_ray.control.service import (
+    JobView,
+    LogSource,
+    NewJob,
+    ProductSupport,
+    SessionWanted,
+    TerminalSource,
+    Utilization,
+)
+from ucloud_ray.control.sessions import Sessions
 from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.control.verification import Verification
 from ucloud_ray.control.views import WATCH_SECONDS, view_of
@@ -44,6 +53,7 @@ class Requests:
         self._parts = supervisor.parts
         self._admission = Admission(supervisor)
         self.verification = Verification(supervisor, self._admission)
+        self._sessions = Sessions(supervisor, self._job)
 
     # --------------------------------------------------------------------------------------------------- orders
 
@@ -98,6 +108,16 @@ class Requests:
 
     async def access_changed(self) -> None:
         self._supervisor.access.changed()
+
+    # ------------------------------------------------------------------------------------------------- sessions
+
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+        self._check_ready()
+        return await self._sessions.open(wanted)
+
+    async def redeem_terminal(self, session: str) -> TerminalSource:
+        self._check_ready()
+        return self._sessions.redeem_terminal(session)
 
     # -------------------------------------------------------------------------------------------------- reading
 

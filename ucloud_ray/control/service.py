@@ -130,6 +130,28 @@ class LogSource:
     replay_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class SessionWanted:
+    """One item of a request for interactive sessions (IS-1)."""
+
+    ref: JobRef
+    rank: int
+    kind: str
+    """`SHELL`, `WEB` or `VNC`."""
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TerminalSource:
+    """Where a shell in a rank is to be had, and the permission to open one there (D8)."""
+
+    address: str
+    port: int
+    ticket: str = field(repr=False)
+    job: JobId
+    rank: int
+
+
 class JobService(Protocol):
     """Raises `errors.Refused`; `errors.NotReady` until recovery is done or while the supervisor cannot be reached."""
 
@@ -177,6 +199,14 @@ class JobService(Protocol):
 
     async def log_sources(self, ref: JobRef) -> tuple[LogSource, ...]:
         """Fresh tickets for every machine that the job's newest placement used and that is reachable."""
+        ...
+
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+        """An id each, all or none (IS-6): the only credential of its session (IS-3). Raises `NotFound`."""
+        ...
+
+    async def redeem_terminal(self, session: str) -> TerminalSource:
+        """Spend the id of a shell session (IS-12). Raises `NoSuchSession`."""
         ...
 
     async def status(self) -> Mapping[str, Any]:

@@ -7,6 +7,9 @@ from starlette.exceptions import HTTPException
 
 from ucloud_ray import __version__
 from ucloud_ray.control.service import JobService, LogFollower, LogReader
+from ucloud_ray.control.terminal_client import open_terminal
+from ucloud_ray.gateway.room import SessionRoom
+from ucloud_ray.gateway.shell import ShellSocket
 from ucloud_ray.provider import endpoint, openapi, platform
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.errors import no_such_call
@@ -59,5 +62,8 @@ def create_app(
     streams = StreamRoom(provider.max_follows)
     socket = FollowSocket(follower, provider.id, verifier, streams, channels=settings.policy.follow_channels)
     app.add_api_websocket_route(f"/ucloud/jobs.provider.{provider.id}/websocket", socket.serve)
+    sessions = SessionRoom(provider.max_sessions)
+    terminals = ShellSocket(service, open_terminal, provider.id, sessions, provider.ui_origins)
+    app.add_api_websocket_route(f"/ucloud/{provider.id}/websocket", terminals.serve)
     openapi.install(app, calls)
     return app

@@ -12,15 +12,15 @@ from typing import Any
 import structlog
 
 from ucloud_ray.control.errors import BadRequest, NotReady
-from ucloud_ray.control.service import JobService, JobView, NewJob
+from ucloud_ray.control.service import JobService, NewJob, SessionWanted
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import JobState
 from ucloud_ray.provider.endpoint import Call, Endpoint
 from ucloud_ray.wire.catalogue import Catalogue
-from ucloud_ray.wire.common import BulkRequest, BulkResponse, FindByStringId
+from ucloud_ray.wire.common import BulkRequest, BulkResponse, FindByStringId, to_wire
 from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
 from ucloud_ray.wire.jobs import ExtendItem, Job, JobKey, JobKeyAndState, JobKeyItem, UpdateAclItem
-from ucloud_ray.wire.sessions import InteractiveSessionItem, OpenTerminalItem
+from ucloud_ray.wire.sessions import InteractiveSessionItem, OpenTerminalItem, ShellSession
 
 log = structlog.get_logger("ucloud_ray.provider")
 
@@ -90,7 +90,7 @@ class JobCalls:
         return [
             Endpoint(
                 "POST", "jobs/interactiveSession", self.open_session, "Open interactive sessions",
-                BulkRequest[InteractiveSessionItem], BulkResponse[_NOTHING], errors=_FOR_A_KNOWN_JOB,
+                BulkRequest[InteractiveSessionItem], BulkResponse[ShellSession], errors=_FOR_A_KNOWN_JOB,
             ),
             Endpoint(
                 "POST", "jobs/openTerminalInFolder", _no_terminals, "Terminals without a job: not offered",
@@ -173,20 +173,19 @@ class JobCalls:
     # ------------------------------------------------------------------------------------------- not offered
 
     async def open_session(self, call: Call[BulkRequest[InteractiveSessionItem]]) -> dict[str, Any]:
-        """6.11. The Core checks neither state nor rank (O9), so the right reason is given to each (IS-2)."""
-        for item in call.content.items:
+        """6.11. All or none (IS-6)."""
+        items = call.content.items
+        for item in items:
             if item.session_type not in _SESSION_TYPES:
                 raise BadRequest("The type of a session must be SHELL, WEB or VNC")
-            _check_session(item, await self._service.view(_ref(item.job)))
-            raise BadRequest("This provider does not support interactive sessions for this job")
-        return {"responses": []}
+        wanted = [SessionWanted(_ref(item.job), item.rank, item.session_type, item.target) for item in items]
+        ids = await self._service.open_sessions(wanted) if wanted else []
+        opened = [_shell(item, session) for item, session in zip(items, ids, strict=True)]
+        return {"responses": [to_wire(session) for session in opened]}
 
 
-def _check_session(item: InteractiveSessionItem, view: JobView) -> None:
-    if not 0 <= item.rank < view.replicas:
-        raise BadRequest(f"The job has {view.replicas} node(s); node {item.rank + 1} does not exist")
-    if view.state is not JobState.RUNNING:
-        raise BadRequest("Sessions can only be opened while the job is running")
+def _shell(item: InteractiveSessionItem, session: str) -> ShellSession:
+    return ShellSession(job_id=item.job.id, rank=item.rank, session_identifier=session)
 
 
 async def _nothing(call: Call[Any]) -> dict[str, Any]:

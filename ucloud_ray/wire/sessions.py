@@ -1,8 +1,8 @@
-"""Interactive sessions (`spec` models 11.1, provider-api 6.11 and 6.12)."""
+"""Interactive sessions (`spec` models 11.1 and 11.3, provider-api 6.11, 6.12 and 7.2)."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -48,6 +48,28 @@ class VncSession(Model):
 
 
 OpenSession = ShellSession | WebSession | VncSession
+
+
+class ShellInitialize(Model):
+    type: Literal["initialize"]
+    session_identifier: str = Field(repr=False)
+    cols: int | None = None
+    rows: int | None = None
+
+
+class ShellInput(Model):
+    type: Literal["input"]
+    data: str
+
+
+class ShellResize(Model):
+    type: Literal["resize"]
+    cols: int
+    rows: int
+
+
+ShellRequest = Annotated[ShellInitialize | ShellInput | ShellResize, Field(discriminator="type")]
+"""What a browser sends (11.3). There may be more fields (W10)."""
 
 
 class OpenSessionWithProvider(Model):

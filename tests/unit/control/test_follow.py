@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.terminals import NO_TERMINALS
 from tests.unit.control.rig import CREATED, Life, Rig, job, ref
 from ucloud_ray.control import log_follow
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.log_follow import RelayFollower
-from ucloud_ray.control.relay import LogRelay
+from ucloud_ray.control.relay import Relay
 from ucloud_ray.control.service import LogChunk
 from ucloud_ray.domain.job import JobState
 
@@ -23,7 +24,7 @@ from ucloud_ray.domain.job import JobState
 @pytest.fixture
 async def life(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Life]:
     monkeypatch.setattr(log_follow, "RETRY_SECONDS", 0.01)
-    relay = LogRelay(rig.folder / "logs", b"k" * 32)
+    relay = Relay(rig.folder / "logs", b"k" * 32, NO_TERMINALS)
     port = await relay.start("127.0.0.1")
     for host in rig.machines.hosts.values():
         host.relay = ("127.0.0.1", port)

@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
+from tests.support.terminals import NO_TERMINALS
 from tests.unit.control.rig import Life, Rig, job, ref
 from tests.unit.control.test_follow import Follow, log_file, running, write
 from ucloud_ray.control import log_follow, relay_reader
 from ucloud_ray.control.errors import NotFound, NotReady
 from ucloud_ray.control.log_follow import LEAST_CHUNKS, MOST_CHUNKS, RelayFollower
 from ucloud_ray.control.log_parts import RelayParts
-from ucloud_ray.control.relay import LogRelay
+from ucloud_ray.control.relay import Relay
 from ucloud_ray.control.service import LogChunk, UsageChunk
 from ucloud_ray.control.usage_file import Sample, line
 from ucloud_ray.domain.job import JobState
@@ -35,10 +36,10 @@ class Relays:
 
     def __init__(self, rig: Rig) -> None:
         self._rig = rig
-        self._relay: LogRelay | None = None
+        self._relay: Relay | None = None
 
     async def start(self) -> None:
-        self._relay = LogRelay(self._rig.folder / "logs", KEY)
+        self._relay = Relay(self._rig.folder / "logs", KEY, NO_TERMINALS)
         port = await self._relay.start("127.0.0.1")
         for host in self._rig.machines.hosts.values():
             host.relay = ("127.0.0.1", port)

@@ -187,7 +187,7 @@ async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
     life = await rig.start()
     [one] = await life.requests.support()
     assert one.backends[Backend.DOCKER] == BackendSupport(
-        enabled=True, peers=True, time_extension=True, utilization=True
+        enabled=True, terminal=True, peers=True, time_extension=True, utilization=True
     )
     assert one.backends[Backend.NATIVE] == BackendSupport()
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ucloud_ray.control.errors import NotFound
+from ucloud_ray.control.errors import NoSuchSession, NotFound
 from ucloud_ray.control.log_range import LogRange
 from ucloud_ray.control.service import (
     BackendSupport,
@@ -16,6 +16,8 @@ from ucloud_ray.control.service import (
     NewJob,
     Place,
     ProductSupport,
+    SessionWanted,
+    TerminalSource,
     Utilization,
 )
 from ucloud_ray.control.usage_file import Sample
@@ -36,6 +38,8 @@ class RecordingService:
         self.failure: Exception | None = None
         """Raised by the next calls when set."""
         self.views: dict[str, JobView] = {}
+        self.terminals: dict[str, TerminalSource] = {}
+        """By the id of a session."""
 
     def _record(self, name: str, argument: Any) -> None:
         self.calls.append((name, argument))
@@ -78,6 +82,19 @@ class RecordingService:
         if category != "cpu":
             raise NotFound("This provider has no such category")
         return Utilization(8.5, 32_000_000_000, 1.5, 4_000_000_000, 1, 2)
+
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+        self._record("open_sessions", list(wanted))
+        for item in wanted:
+            if item.ref.id not in self.views:
+                raise NotFound("This provider does not know the job")
+        return [f"session-{number}" for number, _ in enumerate(wanted)]
+
+    async def redeem_terminal(self, session: str) -> TerminalSource:
+        self._record("redeem_terminal", session)
+        if session not in self.terminals:
+            raise NoSuchSession("This terminal session is not known any more.")
+        return self.terminals.pop(session)
 
     async def view(self, ref: JobRef) -> JobView:
         self._record("view", ref)

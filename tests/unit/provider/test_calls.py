@@ -170,23 +170,35 @@ async def test_changed_permissions_are_acknowledged_always_and_looked_at(
 # ---------------------------------------------------------------------------------------------------- sessions
 
 
+async def test_sessions_are_opened_one_for_each_item_in_order(
+    core: httpx.AsyncClient, service: RecordingService
+) -> None:
+    """IS-1, IS-7."""
+    service.views = {"4": a_view("4")}
+    items = [{"job": KEY, "rank": rank, "sessionType": "SHELL", "target": None, "port": 1} for rank in (1, 0)]
+    answer = await core.post(f"{JOBS}/interactiveSession", json={"items": items})
+    assert answer.json() == {
+        "responses": [
+            {"type": "shell", "jobId": "4", "rank": 1, "sessionIdentifier": "session-0"},
+            {"type": "shell", "jobId": "4", "rank": 0, "sessionIdentifier": "session-1"},
+        ]
+    }
+
+
 @pytest.mark.parametrize(
     ("item", "status", "word"),
     [
         ({"job": {"id": "unknown"}, "rank": 0, "sessionType": "SHELL"}, 404, "know"),
         ({"job": KEY, "rank": 0, "sessionType": "FOO"}, 400, "SHELL, WEB or VNC"),
-        ({"job": KEY, "rank": 7, "sessionType": "WEB"}, 400, "node 8"),
-        ({"job": KEY, "rank": -1, "sessionType": "WEB"}, 400, "node 0"),
-        ({"job": {"id": "queued"}, "rank": 0, "sessionType": "VNC"}, 400, "running"),
-        ({"job": KEY, "rank": 0, "sessionType": "SHELL", "target": "x", "port": 1}, 400, "not support"),
     ],
 )
 async def test_a_session_is_refused_for_the_right_reason(
     item: dict[str, Any], status: int, word: str, core: httpx.AsyncClient, service: RecordingService
 ) -> None:
-    """IS-2, O9: the Core checks none of this."""
-    service.views = {"4": a_view("4"), "queued": a_view("queued", JobState.IN_QUEUE)}
-    answer = await core.post(f"{JOBS}/interactiveSession", json={"items": [item]})
+    """IS-2; the engine looks at the rest (`unit/control/test_sessions.py`)."""
+    service.views = {"4": a_view("4")}
+    good = {"job": KEY, "rank": 0, "sessionType": "SHELL"}
+    answer = await core.post(f"{JOBS}/interactiveSession", json={"items": [good, item]})
     assert answer.status_code == status
     assert word in answer.json()["why"]
 

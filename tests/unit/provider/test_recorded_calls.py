@@ -71,7 +71,7 @@ async def test_no_recorded_call_reaches_the_engine_under_a_wrong_name(
     for call in observed():
         await core.request(call.method, call.path, content=call.body)
     assert {name for name, _ in service.calls} == {
-        "submit", "terminate", "extend", "suspend", "unsuspend", "view", "support",
+        "submit", "terminate", "extend", "suspend", "unsuspend", "open_sessions", "support",
     }  # fmt: skip
 
 
