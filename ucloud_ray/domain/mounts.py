@@ -51,11 +51,22 @@ def plan_mounts(
     A path that is wished twice is writable if one of the wishes is. Raises `InvalidInvocation` (ENV-14, INV-32).
     """
     wishes = _merge(files)
-    explicit = {path: _checked_target(wish.mount_path) for path, wish in wishes.items() if wish.mount_path}
+    explicit = _explicit_targets(wishes)
     names = {path: _name(path, drive_titles or {}) for path in wishes if path not in explicit}
     targets = explicit | {path: f"{WORK}/{name}" for path, name in _distinct(names).items()}
-    _require_distinct(explicit.values())
     return tuple(MountRequest(path, targets[path], wish.read_only) for path, wish in wishes.items())
+
+
+def check_targets(files: Iterable[tuple[str, bool, str | None]]) -> None:
+    """Raises `InvalidInvocation` for mount paths that `plan_mounts` would refuse (ENV-14)."""
+    _explicit_targets(_merge(files))
+
+
+def _explicit_targets(wishes: Mapping[str, FileWish]) -> dict[str, str]:
+    """Of the files that have one. They cannot meet the others, because those are below `/work`."""
+    explicit = {path: _checked_target(wish.mount_path) for path, wish in wishes.items() if wish.mount_path}
+    _require_distinct(explicit.values())
+    return explicit
 
 
 def _merge(files: Iterable[tuple[str, bool, str | None]]) -> dict[str, FileWish]:
@@ -103,7 +114,6 @@ def _checked_target(mount_path: str) -> str:
 
 
 def _require_distinct(targets: Iterable[str]) -> None:
-    """Explicit targets cannot meet the others, because those are below `/work`."""
     twice = [target for target, uses in Counter(targets).items() if uses > 1]
     if twice:
         raise InvalidInvocation(f"Two files cannot both be mounted at {twice[0]}. Choose different mount paths.")

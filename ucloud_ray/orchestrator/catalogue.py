@@ -74,14 +74,16 @@ class Catalogue:
             raise NotFound(f"There is no application {name} in version {version}.")
         return entry
 
-    def page(self, size: int, number: int) -> dict[str, Any]:
-        """The newest version of every application, by name, in the old form of paging."""
+    def page(self, size: int, number: int, query: str = "") -> dict[str, Any]:
+        """The newest version of every application, by name, in the old form of paging. `query`: only those whose name,
+        title or description hold this text, whatever its case."""
         newest: dict[str, CatalogueEntry] = {}
         for entry in sorted(self._entries.values(), key=lambda one: one.created_at):
             newest[entry.metadata["name"]] = entry
-        names = sorted(newest)[number * size : (number + 1) * size]
+        found = [name for name in sorted(newest) if _matches(newest[name], query.lower())]
+        names = found[number * size : (number + 1) * size]
         return {
-            "itemsInTotal": len(newest),
+            "itemsInTotal": len(found),
             "itemsPerPage": size,
             "pageNumber": number,
             "items": [_summary(newest[name]) for name in names],
@@ -189,6 +191,10 @@ def _application_row(key: Key, tool: NameAndVersion, content: dict[str, Any], no
         "tool_version": tool.version,
         "document": orjson.dumps(content),
     }
+
+
+def _matches(entry: CatalogueEntry, text: str) -> bool:
+    return any(text in str(entry.metadata.get(field) or "").lower() for field in ("name", "title", "description"))
 
 
 def _summary(entry: CatalogueEntry) -> dict[str, Any]:

@@ -7,6 +7,7 @@
     ├── PaymentRequired     402   the wallet is empty (ACC-18)
     ├── Forbidden           403
     ├── NotFound            404   also for "not permitted": the two are not told apart (end-user-api 1.4)
+    ├── Conflict            409   something of this name is there already; nothing was done
     ├── TooLarge            413
     ├── TooMany             429   there is as much of something as is taken on; nothing was done
     ├── BadGateway          502   the provider is unreachable or talks nonsense
@@ -73,6 +74,10 @@ class Forbidden(ApiError):
 
 class NotFound(ApiError):
     status = 404
+
+
+class Conflict(ApiError):
+    status = 409
 
 
 class TooLarge(ApiError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ucloud_ray.wire.accounting import ProductCategoryIdV2, WalletOwner
 from ucloud_ray.wire.common import Model, NameAndVersion
 from ucloud_ray.wire.follow import ResumePoints
+from ucloud_ray.wire.jobs import JobSpecification
 from ucloud_ray.wire.values import AppParameterValue
 
 
@@ -29,6 +30,24 @@ class LabelsItem(Model):
 
     id: str
     labels: dict[str, str] | None = None
+
+
+class JobSettings(Model):
+    """`settings` (end-user-api 9)."""
+
+    toggled: bool
+    sample_rate_value: str | None = None
+
+
+class RegisterItem(Model):
+    """`register` of a provider (control-api 6)."""
+
+    spec: JobSpecification
+    provider_generated_id: str | None = None
+    created_by: str | None = None
+    project: str | None = None
+    project_all_read: bool = False
+    project_all_write: bool = False
 
 
 class AttachRequest(Model):

@@ -123,6 +123,12 @@ def _insert(connection: Connection, draft: Draft, now: int) -> JobRecord:
     return JobRecord(id=key[0], facts=facts, **columns)
 
 
+def is_known_at(connection: Connection, provider: str, provider_generated_id: str) -> bool:
+    """Whether a job has this id at its provider."""
+    named = {"of_provider": provider, "theirs": provider_generated_id, "of_id": 0}
+    return connection.execute(_NAMESAKES, named).first() is not None
+
+
 def _is_taken(connection: Connection, record: JobRecord, provider_generated_id: str) -> bool:
     named = {"of_provider": record.provider, "theirs": provider_generated_id, "of_id": record.id}
     return connection.execute(_NAMESAKES, named).first() is not None

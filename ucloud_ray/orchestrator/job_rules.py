@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ucloud_ray.domain.errors import InvalidInvocation
+from ucloud_ray.domain.mounts import check_targets, wished_files
 from ucloud_ray.orchestrator.catalogue import CatalogueEntry
 from ucloud_ray.orchestrator.errors import BadRequest
 from ucloud_ray.orchestrator.job_record import Draft
@@ -20,6 +22,7 @@ from ucloud_ray.wire.jobs import JobSpecification
 from ucloud_ray.wire.values import AppParameterValue, UnknownValue
 
 NAME = re.compile(r"[\w ():\-]{1,200}")
+SYNCTHING = "syncthing"
 INJECTED = "_injected_"
 """Names of dynamic parameters; the application does not declare them."""
 MAX_LABELS = 64
@@ -54,12 +57,13 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
     """Raises `BadRequest`; the text names the field."""
     _check_text(to_wire(spec), "")
     _check_name(spec.name)
-    if not 1 <= spec.replicas <= MAX_REPLICAS:
-        raise BadRequest("replicas: a job needs at least one node")
+    _check_application(spec)
+    _check_replicas(spec)
     _check_backend(entry, support)
     _check_ssh(spec, entry)
     check_parameters(entry.parsed.invocation.parameters, spec.parameters or {})
     _check_resources(spec)
+    _check_mount_paths(spec)
     check_labels(spec.labels or {})
     return Draft(
         created_by=created_by,
@@ -73,6 +77,56 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
         restart_on_exit=bool(spec.restart_on_exit),
         backend=entry.backend,
     )
+
+
+def registered_draft(spec: JobSpecification, backend: str, created_by: str, project: str | None) -> Draft:
+    """Of a job that runs at its provider already: what it asks for is not judged any more, only what a table can hold
+    (control-api 6). Raises `BadRequest`."""
+    _check_text(to_wire(spec), "spec")
+    _check_text(created_by, "createdBy")
+    _check_text(project or "", "project")
+    _check_replicas(spec)
+    check_labels(spec.labels or {})
+    return Draft(
+        created_by=created_by,
+        project=project or None,
+        product=spec.product,
+        application_name=spec.application.name,
+        application_version=spec.application.version,
+        title=spec.name or None,
+        specification=_stored(spec),
+        time_allocation=_allocation(spec.time_allocation, backend),
+        backend=backend,
+    )
+
+
+def _check_replicas(spec: JobSpecification) -> None:
+    if not 1 <= spec.replicas <= MAX_REPLICAS:
+        raise BadRequest("replicas: a job needs at least one node")
+
+
+def _check_application(spec: JobSpecification) -> None:
+    """G: it has an API of its own, and would be started a second time."""
+    if spec.application.name == SYNCTHING:
+        raise BadRequest(f"application: {SYNCTHING} cannot be started as a job")
+
+
+def _check_mount_paths(spec: JobSpecification) -> None:
+    """As the provider will (ENV-14), before anything is stored."""
+    try:
+        files = wished_files(_objects(spec.resources or []), dict(_named_objects(spec.parameters or {})))
+        check_targets(files)
+    except InvalidInvocation as error:
+        raise BadRequest(f"resources: {error}") from error
+
+
+def _objects(values: list[AppParameterValue]) -> list[Mapping[str, Any]]:
+    return [to_wire(value) for value in values]
+
+
+def _named_objects(values: Mapping[str, AppParameterValue]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, value in values.items():
+        yield name, to_wire(value)
 
 
 def check_parameters(declared: list[ApplicationParameter], given: Mapping[str, AppParameterValue]) -> None:

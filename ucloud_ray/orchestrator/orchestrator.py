@@ -26,11 +26,13 @@ from ucloud_ray.orchestrator.job_creation import JobCreation
 from ucloud_ray.orchestrator.job_output import JobOutput
 from ucloud_ray.orchestrator.job_reading import JobReading
 from ucloud_ray.orchestrator.job_removal import JobRemoval
+from ucloud_ray.orchestrator.job_settings import JobSettingsBook
 from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
 from ucloud_ray.orchestrator.ledger import Ledger
 from ucloud_ray.orchestrator.notice_socket import Notices
 from ucloud_ray.orchestrator.products import ProductBook
 from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
+from ucloud_ray.orchestrator.registration import Registration
 from ucloud_ray.orchestrator.restarts import Restarts
 from ucloud_ray.orchestrator.room import FollowRoom
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
@@ -96,6 +98,8 @@ class Orchestrator:
         self.dynamic_parameters = DynamicParameters(self.catalogue, provider)
         self.actions = JobActions(database, self.catalogue, self.products, provider, view, self.restarts, domain, now)
         self.removal = JobRemoval(database, hub)
+        self.registration = Registration(database, self.catalogue, now)
+        self.job_settings = JobSettingsBook(database)
         self.output = JobOutput(database, provider)
         room = FollowRoom(settings.options.max_follows)
         self.following = Following(

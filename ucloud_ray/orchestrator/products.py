@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ucloud_ray.orchestrator.errors import BadGateway, BadRequest
+from ucloud_ray.orchestrator.products_v2 import product_v2
 from ucloud_ray.settings import ProductSettings
 from ucloud_ray.wire.common import ProductReference
 from ucloud_ray.wire.products import ComputeSupport
@@ -108,6 +109,12 @@ class ProductBook:
             for product in self._products.values()
             if all(query.get(name) in (None, "", value) for name, value in _filtered(product.reference).items())
         ]
+
+    def browse_v2(self, query: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The same in the form of G (models 6.2)."""
+        if query.get("filterProductType") not in (None, "", "COMPUTE"):
+            return []
+        return [product_v2(product) for product in self.browse({**query, "filterArea": ""})]
 
     def json(self, key: ProductKey) -> orjson.Fragment | None:
         return self._json.get(key)

@@ -31,6 +31,15 @@ async def find_application(request: Request) -> Response:
     return answer(orchestrator.catalogue.get(name, version).detail)
 
 
+@router.get("/hpc/apps/search")
+async def search_applications(request: Request) -> Response:
+    """Old paging, as the list of all (K)."""
+    orchestrator = _logged_in(request)
+    query = request.query_params
+    size, number = job_query.parse_page_size(query), job_query.parse_page_number(query)
+    return answer(orchestrator.catalogue.page(size, number, query.get("query") or ""))
+
+
 @router.put("/hpc/tools")
 @router.post("/hpc/tools/upload")
 @router.put("/hpc/apps")
@@ -72,6 +81,14 @@ async def browse_products(request: Request) -> Response:
     size = job_query.parse_page_size(request.query_params)
     # Products are a handful; a page of any size holds them all.
     return answer({"itemsPerPage": size, "items": orchestrator.products.browse(request.query_params), "next": None})
+
+
+@router.get("/products/v2/browse")
+async def browse_products_v2(request: Request) -> Response:
+    orchestrator = _logged_in(request)
+    size = job_query.parse_page_size(request.query_params)
+    items = orchestrator.products.browse_v2(request.query_params)
+    return answer({"itemsPerPage": size, "items": items, "next": None})
 
 
 def _logged_in(request: Request) -> Orchestrator:

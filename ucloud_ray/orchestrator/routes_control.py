@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from ucloud_ray import __version__
 from ucloud_ray.orchestrator import job_query
 from ucloud_ray.orchestrator.errors import Unauthorized
-from ucloud_ray.orchestrator.items import ExistenceItem, LabelsItem
+from ucloud_ray.orchestrator.items import ExistenceItem, LabelsItem, RegisterItem
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, items, read_object
 from ucloud_ray.orchestrator.tokens import provider_token
@@ -24,6 +24,7 @@ _UPDATES = TypeAdapter(list[JobUpdateItem])
 _CHARGES = TypeAdapter(list[ChargeItem])
 _EXISTENCE = TypeAdapter(list[ExistenceItem])
 _LABELS = TypeAdapter(list[LabelsItem])
+_REGISTRATIONS = TypeAdapter(list[RegisterItem])
 
 
 @router.post("/auth/providers/refresh")
@@ -42,6 +43,13 @@ async def update(request: Request) -> Response:
     orchestrator, provider = _caller(request)
     await orchestrator.control.update(provider, items(await _content(request), _UPDATES))
     return answer({})
+
+
+@router.post("/api/jobs/control/register")
+async def register(request: Request) -> Response:
+    orchestrator, provider = _caller(request)
+    registered = await orchestrator.registration.register(provider, items(await _content(request), _REGISTRATIONS))
+    return answer({"responses": registered})
 
 
 @router.get("/api/jobs/control/retrieve")

@@ -10,7 +10,14 @@ from pydantic import TypeAdapter
 from ucloud_ray.orchestrator import job_query
 from ucloud_ray.orchestrator.errors import BadRequest, Forbidden
 from ucloud_ray.orchestrator.follow_socket import FollowSocket
-from ucloud_ray.orchestrator.items import AttachRequest, DynamicParametersRequest, LabelsItem, RenameItem, SessionItem
+from ucloud_ray.orchestrator.items import (
+    AttachRequest,
+    DynamicParametersRequest,
+    JobSettings,
+    LabelsItem,
+    RenameItem,
+    SessionItem,
+)
 from ucloud_ray.orchestrator.job_output import PART_OPTIONS
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
 from ucloud_ray.orchestrator.requests import answer, bearer, read_object, user_items, whole
@@ -30,6 +37,7 @@ _ACLS = TypeAdapter(list[UpdatedAcl])
 _LABELS = TypeAdapter(list[LabelsItem])
 _ATTACH: TypeAdapter[AttachRequest] = TypeAdapter(AttachRequest)
 _DYNAMIC: TypeAdapter[DynamicParametersRequest] = TypeAdapter(DynamicParametersRequest)
+_SETTINGS: TypeAdapter[JobSettings] = TypeAdapter(JobSettings)
 _FOLDERS = TypeAdapter(list[OpenTerminalItem])
 _RENAMES = TypeAdapter(list[RenameItem])
 
@@ -66,6 +74,19 @@ async def search(request: Request) -> Response:
     if not isinstance(nested, dict):
         raise BadRequest("flags: must be a JSON object")
     return answer(await _browse(orchestrator, user, {**content, **nested}))
+
+
+@router.get("/settings/retrieve")
+async def retrieve_settings(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    return answer(await orchestrator.job_settings.retrieve(user))
+
+
+@router.post("/settings")
+async def update_settings(request: Request) -> Response:
+    orchestrator, user = _caller(request)
+    await orchestrator.job_settings.update(user, whole(await _content(request), _SETTINGS))
+    return answer({})
 
 
 @router.get("/{job_id}/logs")

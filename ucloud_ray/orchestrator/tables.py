@@ -79,6 +79,14 @@ grants = Table(
     Index("orchestrator_job_grants_of_user", "username", "job_id"),
 )
 
+job_settings = Table(
+    "orchestrator_job_settings",
+    metadata,
+    Column("username", Text, primary_key=True),
+    Column("toggled", Boolean, nullable=False),
+    Column("sample_rate", Text),
+)
+
 labels = Table(
     "orchestrator_job_labels",
     metadata,

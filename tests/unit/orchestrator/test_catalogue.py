@@ -149,3 +149,27 @@ async def test_the_list_shows_the_newest_version_and_pages_by_number(setup: Setu
 async def test_an_unknown_application_is_not_found(setup: Setup) -> None:
     answer = await setup.get("/api/hpc/apps/byNameAndVersion", appName="x", appVersion="1")
     assert answer.status_code == 404
+
+
+async def found(setup: Setup, query: str) -> list[str]:
+    answer = await setup.get("/api/hpc/apps/search", query=query)
+    assert answer.json()["itemsInTotal"] == len(answer.json()["items"])
+    return [item["metadata"]["name"] for item in answer.json()["items"]]
+
+
+async def test_applications_are_found_by_a_part_of_their_name_or_title(setup: Setup) -> None:
+    assert await found(setup, "NATIVE") == ["a-native-batch-application"]
+    assert await found(setup, "batch app") == ["a-batch-application", "a-native-batch-application"]
+    assert await found(setup, "nothing like it") == []
+    assert len(await found(setup, "")) == 2
+
+
+async def test_products_come_in_the_form_of_the_current_core_too(setup: Setup) -> None:
+    """Models 6.2: what is empty is left out, and the two forms can be told apart."""
+    answer = await setup.get("/api/products/v2/browse", filterProductType="COMPUTE")
+    product = next(item for item in answer.json()["items"] if item["name"] == "example-compute")
+    assert (product["type"], product["productType"], product["cpu"]) == ("compute", "COMPUTE", 10)
+    assert "gpu" not in product
+    assert product["category"]["accountingUnit"]["floatingPoint"]
+    assert product["category"]["accountingFrequency"] == "PERIODIC_MINUTE"
+    assert (await setup.get("/api/products/v2/browse", filterProductType="STORAGE")).json()["items"] == []

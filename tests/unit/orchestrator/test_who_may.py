@@ -60,6 +60,8 @@ CALLS = {
     "POST /api/jobs/init": Call(ANY_USER, body={}),
     "POST /api/jobs/requestDynamicParameters": Call(ANY_USER, body={"application": {"name": "x", "version": "1"}}),
     "POST /api/jobs/openTerminalInFolder": Call(ANY_USER, items={"folder": "/d-1"}),
+    "GET /api/jobs/settings/retrieve": Call(ANY_USER),
+    "POST /api/jobs/settings": Call(ANY_USER, body={"toggled": True}),
     "POST /api/jobs/delete": on_job(OPERATOR),
     "GET /api/jobs/retrieve": Call(READ, query={"id": "{job}"}),
     "GET /api/jobs/{job_id}/logs": Call(READ),
@@ -76,6 +78,7 @@ CALLS = {
     "POST /api/jobs/detachResource": Call(EDIT, body={"jobId": "{job}", "resource": FILE}),
     "POST /api/jobs/updateAcl": on_job(ADMIN, **ACL),
     # -- what the provider calls
+    "POST /api/jobs/control/register": Call(PROVIDER, body={"items": []}),
     "POST /api/jobs/control/update": on_job(PROVIDER, update={"status": "x"}),
     "GET /api/jobs/control/retrieve": Call(PROVIDER, query={"id": "{job}"}),
     "GET /api/jobs/control/browse": Call(PROVIDER),
@@ -103,7 +106,9 @@ CALLS = {
     "GET /api/hpc/apps/byNameAndVersion": Call(
         ANY_USER, query={"appName": "a-batch-application", "appVersion": "1.0.0"}
     ),
+    "GET /api/hpc/apps/search": Call(ANY_USER, query={"query": "batch"}),
     "GET /api/products/browse": Call(ANY_USER),
+    "GET /api/products/v2/browse": Call(ANY_USER),
     "PUT /api/hpc/tools": Call(OPERATOR, body={}),
     "POST /api/hpc/tools/upload": Call(OPERATOR, body={}),
     "PUT /api/hpc/apps": Call(OPERATOR, body={}),
