@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -93,7 +93,7 @@ async def _provider(settings: Settings) -> None:
     service = ActorService(actor)
     app = create_app(service, RelayFollower(service), RelayParts(service), settings, verifier)
     operator.install(app, service, operator.operator_token(settings.data_dir))
-    server = _server(app, settings.provider.listen)
+    server = _server(app, settings.provider.listen, settings.gateway.trusted_proxies)
     hung_after = settings.policy.watchdog_seconds
     watching = asyncio.create_task(_watch_cluster(actor, server, hung_after), name="watch the cluster")
     watchdog.guard(hung_after)
@@ -405,7 +405,8 @@ def _public_key(settings: Settings) -> str:
         _fail(f"the public key cannot be read from {core.public_key_file}: {problem.strerror}")
 
 
-def _server(app: Any, listen: str) -> uvicorn.Server:
+def _server(app: Any, listen: str, trusted_proxies: Sequence[str] = ()) -> uvicorn.Server:
+    """`trusted_proxies`: who may say on whose behalf it asks; uvicorn by itself believes everybody on this machine."""
     host, _, port = listen.rpartition(":")
     config = uvicorn.Config(
         app,
@@ -414,6 +415,8 @@ def _server(app: Any, listen: str) -> uvicorn.Server:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=5,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         ws="websockets-sansio",
         ws_per_message_deflate=False,  # costs more than all the rest of the way of a log
     )

@@ -32,6 +32,20 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """Where web pages of jobs are: `<domainPrefix><job>-<rank><domainSuffix>` (IS-19)."""
+
+    domain_prefix: str = "app-"
+    domain_suffix: str = ".localhost"
+    """Browsers find names below `.localhost` on their own machine; elsewhere a wildcard name of the domain system."""
+    url: str | None = None
+    """Scheme and port that browsers reach them at, as in `https://example.org:443`, whose name does not matter;
+    those of `provider.publicUrl` when None."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of reverse proxies, whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."""
+
+
+@dataclass(frozen=True, slots=True)
 class CoreSettings:
     url: str = "http://127.0.0.1:8080"
     refresh_token: str | None = None
@@ -280,6 +294,7 @@ class OrchestratorOptions:
 @dataclass(frozen=True, slots=True)
 class Settings:
     provider: ProviderSettings = field(default_factory=ProviderSettings)
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
     core: CoreSettings = field(default_factory=CoreSettings)
     data_dir: Path = Path("ucloud-ray-data")
     store: str | None = None

@@ -42,6 +42,8 @@ BATCH = {"name": "a-batch-application", "version": "1.0.0"}
 NATIVE = {"name": "a-native-batch-application", "version": "1.0.0"}
 NATIVE_SHELL = {"name": "native-shell", "version": "1.0.0"}
 DOCKER_SHELL = {"name": "docker-shell", "version": "1.0.0"}
+DOCKER_WEB = {"name": "docker-web", "version": "1.0.0"}
+DOCKER_DESKTOP = {"name": "docker-desktop", "version": "1.0.0"}
 """Run the script in `var`. Not in the catalogue until `APPLICATIONS` was added to it."""
 
 APPLICATIONS = Path(__file__).with_name("applications.yaml")

@@ -21,8 +21,10 @@ from ucloud_ray.control.service import (
     JobView,
     LogSource,
     NewJob,
+    PortSource,
     ProductSupport,
     QueueEntry,
+    SessionOpened,
     SessionWanted,
     TerminalSource,
     Utilization,
@@ -123,9 +125,13 @@ class JobSupervisor:
         sources: tuple[LogSource, ...] = await self._requests.log_sources(ref)
         return sources
 
-    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
-        sessions: list[str] = await self._requests.open_sessions(wanted)
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
+        sessions: list[SessionOpened] = await self._requests.open_sessions(wanted)
         return sessions
+
+    async def redeem_port(self, ticket: str) -> PortSource:
+        source: PortSource = await self._requests.redeem_port(ticket)
+        return source
 
     async def redeem_terminal(self, session: str) -> TerminalSource:
         source: TerminalSource = await self._requests.redeem_terminal(session)

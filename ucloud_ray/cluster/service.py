@@ -18,8 +18,10 @@ from ucloud_ray.control.service import (
     JobView,
     LogSource,
     NewJob,
+    PortSource,
     ProductSupport,
     QueueEntry,
+    SessionOpened,
     SessionWanted,
     TerminalSource,
     Utilization,
@@ -96,9 +98,13 @@ class ActorService:
         sources: tuple[LogSource, ...] = await self._ask("log_sources", ref)
         return sources
 
-    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
-        sessions: list[str] = await self._ask("open_sessions", wanted)
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
+        sessions: list[SessionOpened] = await self._ask("open_sessions", wanted)
         return sessions
+
+    async def redeem_port(self, ticket: str) -> PortSource:
+        source: PortSource = await self._ask("redeem_port", ticket)
+        return source
 
     async def redeem_terminal(self, session: str) -> TerminalSource:
         """Sent once: an id whose answer is lost is spent, and the page asks for another one."""

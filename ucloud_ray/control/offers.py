@@ -19,7 +19,7 @@ from ucloud_ray.settings import ProductSettings
 
 SUPPORTED: Mapping[Backend, BackendSupport] = {
     Backend.DOCKER: BackendSupport(
-        enabled=True, logs=True, terminal=True, peers=True, time_extension=True, utilization=True
+        enabled=True, web=True, vnc=True, logs=True, terminal=True, peers=True, time_extension=True, utilization=True
     ),
     Backend.NATIVE: BackendSupport(enabled=True, logs=True, terminal=True, time_extension=True, utilization=True),
     Backend.VIRTUAL_MACHINE: BackendSupport(),
@@ -71,7 +71,8 @@ class Offers:
         if product not in self._products or not _runs(product.category, backend, ledger):
             return BackendSupport()
         support = _configured(self._products[product], backend)
-        return support if self.has_network(product, ledger) else replace(support, peers=False)
+        network = self.has_network(product, ledger)
+        return support if network else replace(support, peers=False, web=False, vnc=False)
 
     def has_network(self, product: ProductId, ledger: Ledger) -> bool:
         """Whether containers can talk to each other on any machine that sells the product (D14)."""

@@ -1,7 +1,7 @@
-"""One TCP server per machine, beside the replicas: a valid ticket in, bytes of log files or terminals out (D8, D9).
+"""One TCP server per machine, beside the replicas: a valid ticket in, bytes of logs, terminals or ports out (D8, D9).
 
 Runs in the node agent. The other ends are `relay_reader` and `log_range` in the front end. A client says one line of
-JSON, which has a `ticket` and asks for one of four things:
+JSON, which has a `ticket` and asks for one of five things:
 
     follow   {"ranks": [0, 1], "replay": 1048576, "from": [[0, "stdout", 300]], "usage": true}
         server: frames      {"rank": 0, "stream": "stdout", "offset": 317, "size": 17}\\n + 17 bytes, any number
@@ -12,6 +12,7 @@ JSON, which has a `ticket` and asks for one of four things:
     usage    {"samples": [0, 1]}: what these ranks used
         server: frames      {"rank": 0, "stream": "usage", "size": 80}\\n + lines of `usage_file`, end, and close
     terminal {"terminal": [80, 24]}: columns and rows of a shell, see `terminal_frames`
+    port     {"port": true}: the port that the ticket names, see `port_relay`
 
 With `"usage": true` a follow has frames of the stream `usage` too: new lines, `"reset": true` if all before are void.
 Back-pressure is TCP's: a slow reader slows only its own connection (LOG-10). A closed connection ends everything of it.
@@ -28,7 +29,7 @@ from typing import Any
 import orjson
 import structlog
 
-from ucloud_ray.control import log_range, tickets
+from ucloud_ray.control import log_range, port_relay, tickets
 from ucloud_ray.control.log_tail import LogTail
 from ucloud_ray.control.task_spec import log_paths
 from ucloud_ray.control.terminal_relay import TerminalRelay
@@ -90,6 +91,9 @@ class Relay:
         if "terminal" in greeting:
             target = tickets.check(self._key, ticket, "terminal")
             await self._terminals.serve(target, greeting["terminal"], reader, writer)
+            return
+        if "port" in greeting:
+            await port_relay.serve(tickets.check(self._key, ticket, "port"), reader, writer)
             return
         uid = tickets.check(self._key, ticket, "log")
         if "range" in greeting:

@@ -17,7 +17,9 @@ from ucloud_ray.control.service import (
     JobView,
     LogSource,
     NewJob,
+    PortSource,
     ProductSupport,
+    SessionOpened,
     SessionWanted,
     TerminalSource,
     Utilization,
@@ -111,9 +113,13 @@ class Requests:
 
     # ------------------------------------------------------------------------------------------------- sessions
 
-    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
         self._check_ready()
         return await self._sessions.open(wanted)
+
+    async def redeem_port(self, ticket: str) -> PortSource:
+        self._check_ready()
+        return self._sessions.redeem_port(ticket)
 
     async def redeem_terminal(self, session: str) -> TerminalSource:
         self._check_ready()

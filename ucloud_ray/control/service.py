@@ -142,6 +142,29 @@ class SessionWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionOpened:
+    secret: str = field(repr=False)
+    """The only credential of the session (IS-3): of a terminal the id of one connection, else a ticket that is good
+    until the job leaves RUNNING (W8)."""
+    password: str | None = field(default=None, repr=False)
+    """Of a desktop (W18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortSource:
+    """Where a port of a rank is to be had, and the permission to connect with it there (D8)."""
+
+    address: str
+    port: int
+    """Of the relay."""
+    ticket: str = field(repr=False)
+    job: JobId
+    rank: int
+    kind: str
+    """`WEB` or `VNC`."""
+
+
+@dataclass(frozen=True, slots=True)
 class TerminalSource:
     """Where a shell in a rank is to be had, and the permission to open one there (D8)."""
 
@@ -201,8 +224,12 @@ class JobService(Protocol):
         """Fresh tickets for every machine that the job's newest placement used and that is reachable."""
         ...
 
-    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
-        """An id each, all or none (IS-6): the only credential of its session (IS-3). Raises `NotFound`."""
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
+        """One each, all or none (IS-6). Raises `NotFound`."""
+        ...
+
+    async def redeem_port(self, ticket: str) -> PortSource:
+        """Of a web page or a desktop, as often as one likes (W8). Raises `NoSuchSession`."""
         ...
 
     async def redeem_terminal(self, session: str) -> TerminalSource:

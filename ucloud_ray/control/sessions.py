@@ -7,15 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from ucloud_ray.control import handles, terminal_relay, tickets
+import orjson
+
+from ucloud_ray.control import handles, port_relay, terminal_relay, tickets
 from ucloud_ray.control.errors import BadRequest, NoSuchSession, NotReady
-from ucloud_ray.control.service import SessionWanted, TerminalSource
+from ucloud_ray.control.service import PortSource, SessionOpened, SessionWanted, TerminalSource
 from ucloud_ray.control.supervisor import Supervisor
 from ucloud_ray.control.terminal_sessions import TerminalSessions
-from ucloud_ray.domain.ids import JobRef
-from ucloud_ray.domain.job import Job, JobState, Lingering, Rank, Running
+from ucloud_ray.domain.ids import JobRef, JobUid
+from ucloud_ray.domain.job import Interface, Job, JobState, Lingering, Rank, Running
 
-_SPENT = "This terminal session is not known any more. Open the terminal again."
+TICKET = "session"
+"""Purpose of the tickets of web pages and desktops."""
+AS_LONG_AS_IT_RUNS = 100 * 365 * 24 * 3600.0
+
+_SPENT = "This session is not known any more. Open it again."
+_AWAY = "The machine of the job does not answer at the moment. Try again in a minute."
+_NAMES = {"SHELL": "Terminal", "WEB": "Web", "VNC": "VNC"}
 
 
 class Sessions:
@@ -25,44 +33,76 @@ class Sessions:
         self._find = find
         self._terminals = TerminalSessions()
 
-    async def open(self, wanted: Sequence[SessionWanted]) -> list[str]:
-        """One id each, or none at all (IS-6). Raises `NotFound`, `BadRequest`."""
+    async def open(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
+        """One each, or none at all (IS-6). Raises `NotFound`, `BadRequest`."""
         jobs = [await self._find(item.ref) for item in wanted]
         for job, item in zip(jobs, wanted, strict=True):
             self._check(job, item)
-        return [
-            self._terminals.promise(job.uid, job.incarnation, item.rank) for job, item in zip(jobs, wanted, strict=True)
-        ]
+        return [self._opened(job, item) for job, item in zip(jobs, wanted, strict=True)]
 
     def _check(self, job: Job, item: SessionWanted) -> None:
         """IS-2. The Core checks neither the state nor the rank (O9), so the right reason is given to each."""
         _rank_of(job, item.rank)
-        parts = self._supervisor.parts
+        support = self._supervisor.parts.offers.sold(job.spec.machine.product, job.spec.backend)
+        if not {"SHELL": support.terminal, "WEB": support.web, "VNC": support.vnc}[item.kind]:
+            raise BadRequest(f"{_NAMES[item.kind]} access is not supported on this machine type")
         if item.kind != "SHELL":
-            raise BadRequest("This provider does not support interactive sessions of this kind for this job")
-        if not parts.offers.sold(job.spec.machine.product, job.spec.backend).terminal:
-            raise BadRequest("Terminal access is not supported on this machine type")
+            _interface(job, item.kind)
+
+    def _opened(self, job: Job, item: SessionWanted) -> SessionOpened:
+        if item.kind == "SHELL":
+            return SessionOpened(self._terminals.promise(job.uid, job.incarnation, item.rank))
+        what = orjson.dumps([job.uid, job.incarnation, item.rank, item.kind]).decode()
+        ticket = tickets.make(self._supervisor.parts.relay_key, TICKET, what, lifetime=AS_LONG_AS_IT_RUNS)
+        return SessionOpened(ticket, _interface(job, item.kind).password)
 
     def redeem_terminal(self, session: str) -> TerminalSource:
         """Where the shell is to be had. Raises `NoSuchSession`, `NotReady`."""
         promised = self._terminals.spend(session)
-        job = None if promised is None else self._supervisor.engine.live(promised.uid)
-        if promised is None or job is None or job.incarnation != promised.incarnation:
+        if promised is None:
+            raise NoSuchSession(_SPENT)
+        job, rank = self._running(promised.uid, promised.incarnation, promised.rank)
+        handle = handles.from_json(rank.handle or {})
+        target = terminal_relay.target(handle.driver, handle.id)
+        return TerminalSource(*self._relay(rank), self._ticket("terminal", target), job.id, rank.rank)
+
+    def redeem_port(self, ticket: str) -> PortSource:
+        """Where the port of a web page or desktop is to be had. Raises `NoSuchSession`, `NotReady`."""
+        try:
+            what = tickets.check(self._supervisor.parts.relay_key, ticket, TICKET)
+        except tickets.BadTicket as bad:
+            raise NoSuchSession(_SPENT) from bad
+        uid, incarnation, number, kind = orjson.loads(what)
+        job, rank = self._running(JobUid(uid), incarnation, number)
+        target = port_relay.target(rank.address or "", _interface(job, kind).port)
+        return PortSource(*self._relay(rank), self._ticket("port", target), job.id, rank.rank, kind)
+
+    def _running(self, uid: JobUid, incarnation: int, number: int) -> tuple[Job, Rank]:
+        """Raises `NoSuchSession` when the job has left RUNNING (IS-5), also if it came back to it."""
+        job = self._supervisor.engine.live(uid)
+        if job is None or job.incarnation != incarnation:
             raise NoSuchSession(_SPENT)
         try:
-            return self._source(job, _rank_of(job, promised.rank))
-        except BadRequest as over:  # its job has ended meanwhile (IS-5)
+            return job, _rank_of(job, number)
+        except BadRequest as over:
             raise NoSuchSession(over.why) from over
 
-    def _source(self, job: Job, rank: Rank) -> TerminalSource:
-        relays = {node.host: node.relay for node in self._supervisor.scheduler.ledger.nodes}
-        relay = relays.get(rank.host)
-        if relay is None or rank.handle is None:
-            raise NotReady("The machine of the job does not answer at the moment. Try again in a minute.")
-        handle = handles.from_json(rank.handle)
-        target = terminal_relay.target(handle.driver, handle.id)
-        ticket = tickets.make(self._supervisor.parts.relay_key, "terminal", target)
-        return TerminalSource(*relay, ticket, job.id, rank.rank)
+    def _relay(self, rank: Rank) -> tuple[str, int]:
+        for node in self._supervisor.scheduler.ledger.nodes:
+            if node.host == rank.host and node.relay is not None:
+                return node.relay
+        raise NotReady(_AWAY)
+
+    def _ticket(self, purpose: str, target: str) -> str:
+        return tickets.make(self._supervisor.parts.relay_key, purpose, target)
+
+
+def _interface(job: Job, kind: str) -> Interface:
+    """Raises `BadRequest`."""
+    interface = job.spec.interface(kind)
+    if interface is None:
+        raise BadRequest(f"The application has no {'web page' if kind == 'WEB' else 'desktop'}")
+    return interface
 
 
 def _rank_of(job: Job, number: int) -> Rank:
@@ -72,6 +112,6 @@ def _rank_of(job: Job, number: int) -> Rank:
     if job.told is not JobState.RUNNING or not isinstance(job.phase, Running | Lingering):
         raise BadRequest("Sessions can only be opened while the job is running")
     rank = job.ranks[number]
-    if rank.over:
+    if rank.over or rank.handle is None:
         raise BadRequest(f"Node {number + 1} of the job has ended")
     return rank

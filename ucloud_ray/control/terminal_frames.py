@@ -26,6 +26,9 @@ class Frame(NamedTuple):
     content: bytes
 
 
+HEAD_BYTES = _HEAD.size
+
+
 class Broken(ConnectionError):
     """The other side does not speak like this."""
 
@@ -40,12 +43,18 @@ def encode_data(data: bytes) -> Iterator[bytes]:
         yield encode(DATA, data[begin : begin + MOST_BYTES])
 
 
+def decode_head(head: bytes) -> tuple[bytes, int]:
+    """What the frame is, and how many bytes follow. Raises `Broken`."""
+    kind, size = _HEAD.unpack(head)
+    if size > MOST_BYTES:
+        raise Broken(f"a frame of {size} bytes")
+    return kind, size
+
+
 async def read(reader: asyncio.StreamReader) -> Frame | None:
     """The next frame; None when the other side has left. Raises `ConnectionError`."""
     try:
-        kind, size = _HEAD.unpack(await reader.readexactly(_HEAD.size))
-        if size > MOST_BYTES:
-            raise Broken(f"a frame of {size} bytes")
+        kind, size = decode_head(await reader.readexactly(HEAD_BYTES))
         return Frame(kind, await reader.readexactly(size))
     except asyncio.IncompleteReadError:
         return None

@@ -1,6 +1,7 @@
-"""Short-lived, signed permissions to read from a relay (D8). Made by the supervisor, spent beside a replica.
+"""Signed permissions (D8). Most are short-lived, made by the supervisor and spent at a relay beside a replica; those of
+web pages and desktops are looked at by the supervisor itself each time, and live as long as their job runs (W8).
 
-A ticket names one job and one purpose and dies after a minute; an open connection is not cut by that. The key never
+A ticket names one job and one purpose and dies after its time; an open connection is not cut by that. The key never
 leaves the cluster: the supervisor keeps it in the store and hands it to the relays.
 """
 
@@ -21,9 +22,9 @@ class BadTicket(Exception):
     """Forged, expired, or for something else."""
 
 
-def make(key: bytes, purpose: str, uid: str, now: float | None = None) -> str:
+def make(key: bytes, purpose: str, uid: str, now: float | None = None, lifetime: float = LIFETIME_SECONDS) -> str:
     """URL-safe text of at least 256 bits that nobody without the key can make."""
-    expires = (time.time() if now is None else now) + LIFETIME_SECONDS
+    expires = (time.time() if now is None else now) + lifetime
     body = json.dumps([purpose, uid, expires, secrets.token_hex(16)]).encode()
     return _text(body) + "." + _text(_signature(key, body))
 

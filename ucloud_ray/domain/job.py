@@ -167,6 +167,17 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """What an application listens for: a web page, or a desktop (IS-2)."""
+
+    kind: Literal["WEB", "VNC"]
+    port: int
+    """Inside of the job, of every rank."""
+    password: str | None = None
+    """Of a desktop, for whoever connects (W18)."""
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What was asked for. Never changes after the job was accepted."""
 
@@ -182,6 +193,10 @@ class JobSpec:
     time_allocation: int | None = None
     """Milliseconds as asked at creation; None means no automatic end (TIME-1)."""
     restart_on_exit: bool = False
+    interfaces: tuple[Interface, ...] = ()
+
+    def interface(self, kind: str) -> Interface | None:
+        return next((interface for interface in self.interfaces if interface.kind == kind), None)
 
 
 @dataclass(frozen=True, slots=True)

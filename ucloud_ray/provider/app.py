@@ -8,8 +8,12 @@ from starlette.exceptions import HTTPException
 from ucloud_ray import __version__
 from ucloud_ray.control.service import JobService, LogFollower, LogReader
 from ucloud_ray.control.terminal_client import open_terminal
+from ucloud_ray.gateway.addresses import WebAddresses
+from ucloud_ray.gateway.desktop import DesktopSocket
 from ucloud_ray.gateway.room import SessionRoom
+from ucloud_ray.gateway.routes import Routes
 from ucloud_ray.gateway.shell import ShellSocket
+from ucloud_ray.gateway.web import WebGateway
 from ucloud_ray.provider import endpoint, openapi, platform
 from ucloud_ray.provider.auth import TokenVerifier
 from ucloud_ray.provider.errors import no_such_call
@@ -47,10 +51,11 @@ def create_app(
     catalogue = ConfiguredCatalogue(settings)
     calls_at_once = CallRoom(provider.max_requests, BODIES_AT_ONCE * provider.max_body_bytes)
     around = endpoint.Surroundings(provider.id, verifier, provider.max_body_bytes, calls_at_once)
+    addresses = WebAddresses.of(settings)
     drives, tokens = FileDrives(settings), FileTokens(settings.data_dir)
     address = f"{(provider.public_url or f'http://{provider.listen}').rstrip('/')}/ucloud/{provider.id}"
     calls = [
-        *JobCalls(service, catalogue).endpoints(),
+        *JobCalls(service, catalogue, addresses).endpoints(),
         *ProductCalls(service).endpoints(),
         *OutputCalls(reader).endpoints(),
         *FileCalls(drives, tokens, address).endpoints(),
@@ -65,5 +70,8 @@ def create_app(
     sessions = SessionRoom(provider.max_sessions)
     terminals = ShellSocket(service, open_terminal, provider.id, sessions, provider.ui_origins)
     app.add_api_websocket_route(f"/ucloud/{provider.id}/websocket", terminals.serve)
+    routes = Routes(service)
+    app.add_api_websocket_route(f"/ucloud/{provider.id}/vnc", DesktopSocket(routes, sessions).serve)
+    app.add_middleware(WebGateway, addresses=addresses, routes=routes)
     openapi.install(app, calls)
     return app

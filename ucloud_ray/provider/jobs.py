@@ -12,15 +12,23 @@ from typing import Any
 import structlog
 
 from ucloud_ray.control.errors import BadRequest, NotReady
-from ucloud_ray.control.service import JobService, NewJob, SessionWanted
+from ucloud_ray.control.service import JobService, NewJob, SessionOpened, SessionWanted
 from ucloud_ray.domain.ids import JobId, JobRef, JobUid, Millis
 from ucloud_ray.domain.job import JobState
+from ucloud_ray.gateway.addresses import Page, WebAddresses
 from ucloud_ray.provider.endpoint import Call, Endpoint
 from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.common import BulkRequest, BulkResponse, FindByStringId, to_wire
 from ucloud_ray.wire.convert import ConversionRefused, job_spec, without_secrets
 from ucloud_ray.wire.jobs import ExtendItem, Job, JobKey, JobKeyAndState, JobKeyItem, UpdateAclItem
-from ucloud_ray.wire.sessions import InteractiveSessionItem, OpenTerminalItem, ShellSession
+from ucloud_ray.wire.sessions import (
+    InteractiveSessionItem,
+    OpenSession,
+    OpenTerminalItem,
+    ShellSession,
+    VncSession,
+    WebSession,
+)
 
 log = structlog.get_logger("ucloud_ray.provider")
 
@@ -33,8 +41,9 @@ _SESSION_TYPES = frozenset({"SHELL", "WEB", "VNC"})
 class JobCalls:
     """The handlers. `catalogue` knows what this provider sells."""
 
-    def __init__(self, service: JobService, catalogue: Catalogue) -> None:
+    def __init__(self, service: JobService, catalogue: Catalogue, addresses: WebAddresses) -> None:
         self._service = service
+        self._addresses = addresses
         self._catalogue = catalogue
 
     def endpoints(self) -> list[Endpoint[Any]]:
@@ -90,7 +99,7 @@ class JobCalls:
         return [
             Endpoint(
                 "POST", "jobs/interactiveSession", self.open_session, "Open interactive sessions",
-                BulkRequest[InteractiveSessionItem], BulkResponse[ShellSession], errors=_FOR_A_KNOWN_JOB,
+                BulkRequest[InteractiveSessionItem], BulkResponse[OpenSession], errors=_FOR_A_KNOWN_JOB,
             ),
             Endpoint(
                 "POST", "jobs/openTerminalInFolder", _no_terminals, "Terminals without a job: not offered",
@@ -179,13 +188,19 @@ class JobCalls:
             if item.session_type not in _SESSION_TYPES:
                 raise BadRequest("The type of a session must be SHELL, WEB or VNC")
         wanted = [SessionWanted(_ref(item.job), item.rank, item.session_type, item.target) for item in items]
-        ids = await self._service.open_sessions(wanted) if wanted else []
-        opened = [_shell(item, session) for item, session in zip(items, ids, strict=True)]
-        return {"responses": [to_wire(session) for session in opened]}
+        opened = await self._service.open_sessions(wanted) if wanted else []
+        sessions = [self._session(item, session) for item, session in zip(items, opened, strict=True)]
+        return {"responses": [to_wire(session) for session in sessions]}
 
-
-def _shell(item: InteractiveSessionItem, session: str) -> ShellSession:
-    return ShellSession(job_id=item.job.id, rank=item.rank, session_identifier=session)
+    def _session(self, item: InteractiveSessionItem, opened: SessionOpened) -> OpenSession:
+        job_id, rank = item.job.id, item.rank
+        if item.session_type == "WEB":
+            url = self._addresses.authorize(Page(job_id, rank), opened.secret)
+            return WebSession(job_id=job_id, rank=rank, redirect_client_to=url)
+        if item.session_type == "VNC":
+            url = self._addresses.desktop(opened.secret)
+            return VncSession(job_id=job_id, rank=rank, url=url, password=opened.password)
+        return ShellSession(job_id=job_id, rank=rank, session_identifier=opened.secret)
 
 
 async def _nothing(call: Call[Any]) -> dict[str, Any]:

@@ -5,18 +5,24 @@ Machine sizes come from our own configuration and not from the job's copy of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from ucloud_ray.domain.arguments import require_startable
 from ucloud_ray.domain.formatting import PathMap
 from ucloud_ray.domain.invocation import AppCommand, InvalidInvocation, build_command
-from ucloud_ray.domain.job import Backend, JobSpec, Launch, Owner
+from ucloud_ray.domain.job import Backend, Interface, JobSpec, Launch, Owner
 from ucloud_ray.domain.mounts import FileWish, path_in_container, plan_mounts, wished_files
 from ucloud_ray.domain.paths import normalise
 from ucloud_ray.wire import refusals
-from ucloud_ray.wire.applications import Application, ContainerDescription, ToolDescription
+from ucloud_ray.wire.applications import (
+    Application,
+    ContainerDescription,
+    ToolDescription,
+    VncDescription,
+    WebDescription,
+)
 from ucloud_ray.wire.catalogue import Catalogue
 from ucloud_ray.wire.common import to_wire
 from ucloud_ray.wire.jobs import Job, JobSpecification
@@ -49,6 +55,7 @@ def job_spec(job: Job, catalogue: Catalogue) -> JobSpec:
         name=specification.name or None,
         time_allocation=None if time is None else time.millis,
         restart_on_exit=bool(specification.restart_on_exit),
+        interfaces=tuple(_interfaces(application)),
     )
 
 
@@ -129,6 +136,16 @@ def _build_launch(job: Job, application: Application, tool: ToolDescription, cat
         opened_file=opened,
         unseen_file=specification.opened_file if specification.opened_file and opened is None else None,
     )
+
+
+def _interfaces(application: Application) -> Iterator[Interface]:
+    """A type without its object listens on the usual port (models 7.3)."""
+    invocation = application.invocation
+    if invocation.web is not None or invocation.application_type == "WEB":
+        yield Interface("WEB", (invocation.web or WebDescription()).port)
+    if invocation.vnc is not None or invocation.application_type == "VNC":
+        desktop = invocation.vnc or VncDescription()
+        yield Interface("VNC", desktop.port, desktop.password)
 
 
 def _command(

@@ -182,12 +182,14 @@ async def test_a_machine_that_has_not_said_what_it_can_do_is_awaited(rig: Rig) -
 
 async def test_the_configuration_can_switch_off_but_not_on(rig: Rig) -> None:
     rig.products = (
-        ProductSettings("one-core", "standard", backends={"docker": {"enabled": True, "logs": False, "web": True}}),
+        ProductSettings(
+            "one-core", "standard", backends={"docker": {"enabled": True, "logs": False, "suspension": True}}
+        ),
     )
     life = await rig.start()
     [one] = await life.requests.support()
     assert one.backends[Backend.DOCKER] == BackendSupport(
-        enabled=True, terminal=True, peers=True, time_extension=True, utilization=True
+        enabled=True, web=True, vnc=True, terminal=True, peers=True, time_extension=True, utilization=True
     )
     assert one.backends[Backend.NATIVE] == BackendSupport()
 

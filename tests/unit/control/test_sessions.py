@@ -11,7 +11,7 @@ from tests.unit.control.rig import Life, Rig, job, ref
 from ucloud_ray.control import tickets
 from ucloud_ray.control.errors import BadRequest, NoSuchSession, NotFound
 from ucloud_ray.control.service import SessionWanted
-from ucloud_ray.domain.job import JobState
+from ucloud_ray.domain.job import Interface, JobState
 
 RELAY = ("127.0.0.9", 4242)
 
@@ -35,7 +35,7 @@ async def running(rig: Rig, life: Life, *words: str, replicas: int = 1) -> None:
 async def test_a_session_leads_to_the_relay_of_the_rank_with_a_ticket_for_its_task(rig: Rig, life: Life) -> None:
     await running(rig, life, replicas=2)
     (session,) = await life.requests.open_sessions([shell(rank=1)])
-    source = await life.requests.redeem_terminal(session)
+    source = await life.requests.redeem_terminal(session.secret)
     driver, name, incarnation = orjson.loads(tickets.check(b"k" * 32, source.ticket, "terminal"))
     assert (source.address, source.port, source.job, source.rank) == (*RELAY, "41", 1)
     assert (driver, name) == ("scripted", "j-41-job-1")
@@ -46,9 +46,9 @@ async def test_a_session_is_good_for_one_connection(rig: Rig, life: Life) -> Non
     """IS-12."""
     await running(rig, life)
     (session,) = await life.requests.open_sessions([shell()])
-    await life.requests.redeem_terminal(session)
+    await life.requests.redeem_terminal(session.secret)
     with pytest.raises(NoSuchSession):
-        await life.requests.redeem_terminal(session)
+        await life.requests.redeem_terminal(session.secret)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ async def test_a_session_is_good_for_one_connection(rig: Rig, life: Life) -> Non
     [
         (shell(rank=7), "node 8"),
         (shell(rank=-1), "node 0"),
-        (shell(kind="WEB"), "not support"),
-        (shell(kind="VNC"), "not support"),
+        (shell(kind="WEB"), "no web page"),
+        (shell(kind="VNC"), "no desktop"),
     ],
 )
 async def test_what_cannot_be_opened_is_refused_with_the_reason(
@@ -93,7 +93,58 @@ async def test_the_end_of_the_job_is_the_end_of_its_sessions(rig: Rig, life: Lif
     await life.requests.terminate([ref("41")])
     await rig.until_state("41", JobState.SUCCESS)
     with pytest.raises(NoSuchSession):
-        await life.requests.redeem_terminal(session)
+        await life.requests.redeem_terminal(session.secret)
+
+
+def page(rank: int = 0) -> SessionWanted:
+    return SessionWanted(ref("41"), rank, "WEB")
+
+
+async def serving(rig: Rig, life: Life, replicas: int = 1) -> None:
+    """Runs, and has a web page on port 8000 and a desktop."""
+    interfaces = (Interface("WEB", 8000), Interface("VNC", 5901, "secret"))
+    await life.requests.submit([job("41", "run=forever", replicas=replicas, interfaces=interfaces)])
+    await rig.until_state("41", JobState.RUNNING)
+
+
+async def test_a_web_session_leads_to_the_port_of_its_rank_as_often_as_one_likes(rig: Rig, life: Life) -> None:
+    """W8, IS-24."""
+    await serving(rig, life, replicas=2)
+    first, second = await life.requests.open_sessions([page(0), page(1)])
+    for session, rank in ((first, 0), (second, 1), (first, 0)):
+        source = await life.requests.redeem_port(session.secret)
+        _, port = orjson.loads(tickets.check(b"k" * 32, source.ticket, "port"))
+        assert (source.address, source.port, source.job, source.rank, source.kind) == (*RELAY, "41", rank, "WEB")
+        assert port == 8000
+    assert first.password is None
+
+
+async def test_a_desktop_comes_with_its_password(rig: Rig, life: Life) -> None:
+    """IS-25, W18."""
+    await serving(rig, life)
+    (session,) = await life.requests.open_sessions([SessionWanted(ref("41"), 0, "VNC")])
+    assert session.password == "secret"
+    assert (await life.requests.redeem_port(session.secret)).kind == "VNC"
+
+
+async def test_a_web_session_outlives_the_supervisor_and_ends_with_the_job(rig: Rig, life: Life) -> None:
+    """IS-23, IS-5."""
+    await serving(rig, life)
+    (session,) = await life.requests.open_sessions([page()])
+    await life.supervisor.close()
+    successor = await rig.start()
+    await successor.requests.redeem_port(session.secret)
+    await successor.requests.terminate([ref("41")])
+    await rig.until_state("41", JobState.SUCCESS)
+    with pytest.raises(NoSuchSession):
+        await successor.requests.redeem_port(session.secret)
+
+
+@pytest.mark.parametrize("forged", ["", "nonsense", "a.b", tickets.make(b"x" * 32, "session", "[]")])
+async def test_a_ticket_that_is_not_ours_leads_nowhere(life: Life, forged: str) -> None:
+    """IS-3."""
+    with pytest.raises(NoSuchSession):
+        await life.requests.redeem_port(forged)
 
 
 async def test_a_product_without_terminals_refuses_them(rig: Rig) -> None:

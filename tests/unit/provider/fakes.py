@@ -15,7 +15,9 @@ from ucloud_ray.control.service import (
     JobView,
     NewJob,
     Place,
+    PortSource,
     ProductSupport,
+    SessionOpened,
     SessionWanted,
     TerminalSource,
     Utilization,
@@ -38,6 +40,10 @@ class RecordingService:
         self.failure: Exception | None = None
         """Raised by the next calls when set."""
         self.views: dict[str, JobView] = {}
+        self.password: str | None = None
+        """Of desktops."""
+        self.ports: dict[str, PortSource] = {}
+        """By the ticket of a session."""
         self.terminals: dict[str, TerminalSource] = {}
         """By the id of a session."""
 
@@ -83,12 +89,18 @@ class RecordingService:
             raise NotFound("This provider has no such category")
         return Utilization(8.5, 32_000_000_000, 1.5, 4_000_000_000, 1, 2)
 
-    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[str]:
+    async def open_sessions(self, wanted: Sequence[SessionWanted]) -> list[SessionOpened]:
         self._record("open_sessions", list(wanted))
         for item in wanted:
             if item.ref.id not in self.views:
                 raise NotFound("This provider does not know the job")
-        return [f"session-{number}" for number, _ in enumerate(wanted)]
+        return [SessionOpened(f"session-{number}", self.password) for number, _ in enumerate(wanted)]
+
+    async def redeem_port(self, ticket: str) -> PortSource:
+        self._record("redeem_port", ticket)
+        if ticket not in self.ports:
+            raise NoSuchSession("This session is not known any more.")
+        return self.ports[ticket]
 
     async def redeem_terminal(self, session: str) -> TerminalSource:
         self._record("redeem_terminal", session)

@@ -185,6 +185,23 @@ async def test_sessions_are_opened_one_for_each_item_in_order(
     }
 
 
+async def test_web_and_desktop_sessions_say_where_the_browser_is_to_go(
+    core: httpx.AsyncClient, service: RecordingService
+) -> None:
+    """IS-17, IS-19, IS-25, W9, W18: absolute with its scheme, an origin for each rank; the password comes along."""
+    service.views, service.password = {"4": a_view("4")}, "secret"
+    items = [{"job": KEY, "rank": 1, "sessionType": kind} for kind in ("WEB", "VNC")]
+    answer = await core.post(f"{JOBS}/interactiveSession", json={"items": items})
+    web = "http://app-4-1.localhost:8889/ucloud/example/authorize-app?token=session-0"
+    desktop = "/ucloud/example/vnc?token=session-1"
+    assert answer.json() == {
+        "responses": [
+            {"type": "web", "jobId": "4", "rank": 1, "redirectClientTo": web},
+            {"type": "vnc", "jobId": "4", "rank": 1, "url": desktop, "password": "secret"},
+        ]
+    }
+
+
 @pytest.mark.parametrize(
     ("item", "status", "word"),
     [
