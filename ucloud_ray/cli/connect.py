@@ -45,14 +45,17 @@ def client_of(
     host: str | None, token: str | None, project: str | None, data: Path, admin: bool = False, **how: Any
 ) -> Client:
     """`how`: of the client. Raises `CliError`."""
-    from ucloud_ray.client import Client, local
+    from ucloud_ray.client import Client, local, logins
 
     if host is not None and not host.startswith(("http://", "https://")):
         raise UsageMistake(f"'{host}' is no address", "write --host like http://127.0.0.1:8080")
+    url = (host or local_url(data)).rstrip("/")
+    if token is None and (refresh_token := logins.kept(url)) is not None and not (admin and host is None):
+        return Client(url, refresh_token=refresh_token, project=project, **how)
     if token is None and host is not None:
-        raise CliError(f"no token for {host.rstrip('/')}", "set --token or $UCLOUD_RAY_TOKEN")
+        raise CliError(f"no token for {url}", "log in with `ucloud-ray login`, or set --token or $UCLOUD_RAY_TOKEN")
     make = partial(local.access_token, data, local.DEFAULT_USER, admin) if token is None else None
-    return Client(host or local_url(data), token or "", make_token=make, project=project, **how)
+    return Client(url, token or "", make_token=make, project=project, **how)
 
 
 def local_url(data: Path) -> str:

@@ -24,6 +24,7 @@ from ucloud_ray.cli import (
     status,
     token,
     up,
+    users,
     wallets,
 )
 from ucloud_ray.cli import run as run_command
@@ -75,6 +76,9 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(apps.app, name="apps")
 app.add_typer(files.app, name="files")
 app.add_typer(wallets.app, name="wallets")
+app.add_typer(users.app, name="users")
+app.command("login", short_help="Log in with a password.")(users.login)
+app.command("logout", short_help="Log out.")(users.logout)
 app.command("products", short_help="Machine types.")(capacity.products)
 app.add_typer(nodes.app, name="nodes", short_help="Machines of the cluster.")
 app.command("utilization", short_help="Capacity and use.")(capacity.utilization)

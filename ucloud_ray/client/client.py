@@ -24,6 +24,7 @@ from ucloud_ray.client.files import Drives, Files
 from ucloud_ray.client.jobs import Jobs
 from ucloud_ray.client.retry import Retry
 from ucloud_ray.client.session import Query, Session
+from ucloud_ray.client.users import Users
 
 
 class Calls(Group[R], Generic[R]):
@@ -44,6 +45,10 @@ class Calls(Group[R], Generic[R]):
     @cached_property
     def wallets(self) -> Wallets[R]:
         return Wallets(self._runner)
+
+    @cached_property
+    def users(self) -> Users[R]:
+        return Users(self._runner)
 
     @cached_property
     def drives(self) -> Drives[R]:

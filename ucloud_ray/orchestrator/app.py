@@ -11,6 +11,7 @@ from ucloud_ray import __version__
 from ucloud_ray.db.errors import StoreError
 from ucloud_ray.orchestrator import (
     routes_accounting,
+    routes_auth,
     routes_catalogue,
     routes_control,
     routes_drives,
@@ -47,7 +48,15 @@ def create_app(orchestrator: Orchestrator) -> FastAPI:
 
 def include_routes(app: FastAPI) -> None:
     """Everything that the orchestrator serves."""
-    for routes in (routes_control, routes_jobs, routes_drives, routes_files, routes_accounting, routes_catalogue):
+    for routes in (
+        routes_auth,
+        routes_control,
+        routes_jobs,
+        routes_drives,
+        routes_files,
+        routes_accounting,
+        routes_catalogue,
+    ):
         app.include_router(routes.router)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from ucloud_ray.wire.accounting import ProductCategoryIdV2, WalletOwner
 from ucloud_ray.wire.common import Model, NameAndVersion
 from ucloud_ray.wire.follow import ResumePoints
@@ -30,6 +32,29 @@ class LabelsItem(Model):
 
     id: str
     labels: dict[str, str] | None = None
+
+
+class LogIn(Model):
+    username: str
+    password: str = Field(repr=False)
+
+
+class OwnPassword(Model):
+    current_password: str = Field(repr=False)
+    new_password: str = Field(repr=False)
+
+
+class UserName(Model):
+    username: str
+
+
+class NewPassword(UserName):
+    password: str = Field(repr=False)
+
+
+class NewUser(NewPassword):
+    role: str = "USER"
+    """Or `ADMIN`."""
 
 
 class JobSettings(Model):

@@ -39,6 +39,7 @@ from ucloud_ray.orchestrator.settings import OrchestratorSettings
 from ucloud_ray.orchestrator.support import SupportLoop
 from ucloud_ray.orchestrator.tokens import Gate, ServiceToken
 from ucloud_ray.orchestrator.update_rules import RestartPace
+from ucloud_ray.orchestrator.users import Users
 from ucloud_ray.orchestrator.view import JobView
 from ucloud_ray.orchestrator.wallet_feed import WalletFeed
 from ucloud_ray.orchestrator.wallets import Wallets
@@ -67,7 +68,9 @@ class Orchestrator:
     ) -> None:
         self.settings = settings
         self.keys = ProviderKeys(settings.data_dir, settings.provider_id)
-        self.gate = Gate(UserKey(settings.data_dir), {settings.provider_id: self.keys})
+        user_key = UserKey(settings.data_dir)
+        self.gate = Gate(user_key, {settings.provider_id: self.keys})
+        self.users = Users(database, user_key, self.gate.blocked, now)
         self.catalogue = Catalogue(database, now)
         self.products = ProductBook(settings.products, settings.provider_id)
         calls = CallSettings(
@@ -144,6 +147,7 @@ class Orchestrator:
             _log.warning("forgot %d jobs whose creation was cut off", removed)
         await self.catalogue.load(self.settings.catalogue)
         await self.drives.remember()
+        await self.users.load()
         self._loops = [
             asyncio.create_task(self.support.run(), name="support-loop"),
             asyncio.create_task(self.wallets.watch(), name="wallet-watch"),

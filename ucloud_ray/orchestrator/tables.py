@@ -79,6 +79,27 @@ grants = Table(
     Index("orchestrator_job_grants_of_user", "username", "job_id"),
 )
 
+users = Table(
+    "orchestrator_users",
+    metadata,
+    Column("username", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text),  # null: cannot log in with one
+    Column("created_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+)
+
+logins = Table(
+    "orchestrator_logins",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger),
+    Index("orchestrator_logins_of_user", "username"),
+)
+
 job_settings = Table(
     "orchestrator_job_settings",
     metadata,

@@ -1,7 +1,7 @@
 """Access tokens: which kinds there are, how they are signed and what is believed about a caller.
 
     kind               key                  sub          role            lifetime
-    end user           HS512, ours          user name    USER or ADMIN   a day from the command line
+    end user           HS512, ours          user name    USER or ADMIN   10 min (log-in), a day (command line)
     provider -> us     RS256, provider's    #P_<id>      PROVIDER        10 min
     us -> provider     RS256, provider's    _UCloud      SERVICE         10 min, renewed with 3 min left
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -33,6 +33,16 @@ _CACHED_TOKENS = 4_096
 class User:
     name: str
     is_admin: bool = False
+    login: str = field(default="", compare=False)
+    """Which log-in the token is from; empty for one that the command line made."""
+
+
+@dataclass(slots=True)
+class Blocked:
+    """Whose tokens are void although they have not expired."""
+
+    users: set[str] = field(default_factory=set)
+    logins: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +53,13 @@ class Provider:
 Actor = User | Provider
 
 
-def user_token(key: UserKey, username: str, *, admin: bool = False, lifetime: int = USER_LIFETIME_SECONDS) -> str:
+def user_token(
+    key: UserKey, username: str, *, admin: bool = False, lifetime: int = USER_LIFETIME_SECONDS, login: str = ""
+) -> str:
+    """`login`: which one the token comes from; it ends with that."""
     claims = _claims(username, "ADMIN" if admin else "USER", "password", lifetime)
+    if login:
+        claims["publicSessionReference"] = login
     return jwt.encode(claims, key.secret, algorithm="HS512")
 
 
@@ -76,9 +91,12 @@ class ServiceToken:
 class Gate:
     """Bearer token -> who it is. Remembers what it has verified, until it expires."""
 
-    def __init__(self, user_key: UserKey, providers: Mapping[str, ProviderKeys]) -> None:
+    def __init__(
+        self, user_key: UserKey, providers: Mapping[str, ProviderKeys], blocked: Blocked | None = None
+    ) -> None:
         self._user_key = user_key
         self._providers = providers
+        self.blocked = blocked or Blocked()
         self._verified: OrderedDict[str, tuple[Actor, float]] = OrderedDict()
 
     def user(self, token: str) -> User:
@@ -103,11 +121,18 @@ class Gate:
         """Raises `Unauthorized` unless the token is valid now."""
         known = self._verified.get(token)
         if known and known[1] > time.time():
-            return known[0]
+            return self._admitted(known[0])
         actor, expires = self._verify(token)
+        self._admitted(actor)
         self._verified[token] = (actor, expires)
         if len(self._verified) > _CACHED_TOKENS:
             self._verified.popitem(last=False)
+        return actor
+
+    def _admitted(self, actor: Actor) -> Actor:
+        """A token is good for as long as it says; its user or its log-in may be gone sooner."""
+        if isinstance(actor, User) and (actor.name in self.blocked.users or actor.login in self.blocked.logins):
+            raise Unauthorized("You are not logged in any more; log in again.")
         return actor
 
     def _verify(self, token: str) -> tuple[Actor, float]:
@@ -141,7 +166,8 @@ def _actor(claims: Mapping[str, Any]) -> Actor:
     subject: str = claims["sub"]
     if subject.startswith("#P_"):
         return Provider(subject.removeprefix("#P_"))
-    return User(subject, is_admin=claims.get("role") == "ADMIN")
+    login = claims.get("publicSessionReference")
+    return User(subject, claims.get("role") == "ADMIN", login if isinstance(login, str) else "")
 
 
 def _decode(token: str, key: Any, algorithm: str) -> dict[str, Any]:

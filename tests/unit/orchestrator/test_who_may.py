@@ -19,6 +19,7 @@ from tests.unit.orchestrator.conftest import Setup, running
 from tests.unit.orchestrator.fake_provider import FakeProvider
 from ucloud_ray.orchestrator import app, tokens
 from ucloud_ray.orchestrator.credentials import issue_user_token
+from ucloud_ray.orchestrator.keys import UserKey
 from ucloud_ray.orchestrator.settings import OrchestratorSettings
 from ucloud_ray.settings import DriveOwner, DriveSettings
 
@@ -52,6 +53,15 @@ ACL = {"added": [{"entity": {"type": "user", "username": "eve"}, "permissions": 
 CALLS = {
     "POST /auth/providers/refresh": Call(EVERYBODY, items={"refreshToken": "wrong"}),
     "GET /api/status": Call(EVERYBODY),
+    # -- users
+    "POST /auth/login": Call(EVERYBODY, body={"username": "user", "password": "wrong"}),
+    "POST /auth/refresh": Call(EVERYBODY),
+    "POST /auth/logout": Call(EVERYBODY),
+    "POST /auth/users/password": Call(ANY_USER, body={}),
+    "POST /auth/users/register": Call(OPERATOR, body={"items": [{}]}),
+    "GET /auth/users/browse": Call(OPERATOR),
+    "POST /auth/users/remove": Call(OPERATOR, body={"items": [{}]}),
+    "POST /auth/users/password/reset": Call(OPERATOR, body={"items": [{}]}),
     # -- jobs
     "POST /api/jobs": Call(ANY_USER, items={"application": "wrong"}),
     "GET /api/jobs/browse": Call(ANY_USER),
@@ -121,7 +131,7 @@ CALLS = {
 ORDER = (READ, EDIT, ADMIN)
 RIGHTS = {"reader": (READ,), "editor": (READ, EDIT), "user": ORDER, "root": ORDER, "stranger": ()}
 USERS = tuple(RIGHTS)
-STRANGERS_TO_ALL = ("nobody", "damaged", "expired", "another key")
+STRANGERS_TO_ALL = ("nobody", "damaged", "expired", "another key", "removed", "logged out")
 
 
 @dataclass
@@ -143,6 +153,11 @@ class World:
                 return issue_user_token(self.setup.data_dir, "user", lifetime_seconds=-60)
             case "damaged":
                 return issue_user_token(self.setup.data_dir, "user")[:-4] + "AAAA"
+            case "removed":
+                return issue_user_token(self.setup.data_dir, "removed", admin=True)
+            case "logged out":
+                key = UserKey(self.setup.data_dir)
+                return tokens.user_token(key, "user", admin=True, login="over")
             case "another key":
                 return tokens.jwt.encode({"sub": "user", "role": "ADMIN"}, "k" * 64, algorithm="HS512")
         return issue_user_token(self.setup.data_dir, who, admin=who == "root")
@@ -183,6 +198,8 @@ async def world(settings: OrchestratorSettings, provider: FakeProvider) -> Async
             ]
             answer = await setup.post(path, {"items": [{"id": number, "added": added, "deleted": []}]})
             assert answer.status_code == 200, answer.text
+        setup.orchestrator.gate.blocked.users.add("removed")
+        setup.orchestrator.gate.blocked.logins.add("over")
         provider.asked.clear()
         yield World(setup, job)
 
