@@ -76,3 +76,23 @@ def test_a_user_who_was_removed_is_told_to_log_in_again(stack: Stack, elsewhere:
     assert refused.returncode == 1
     assert "log in" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+def test_a_job_of_a_project_is_seen_by_who_leads_it(stack: Stack, elsewhere: Path) -> None:
+    """End-user-api 8, by the command line alone."""
+    add(stack, elsewhere, "alice")
+    assert run(stack, elsewhere, "login", "--user", "alice", typed=f"{PASSWORD}\n").returncode == 0
+    project = stack.cli("projects", "create", "Ours").stdout.strip()
+    assert stack.cli("projects", "invite", project, "alice").returncode == 0
+    ran = run(stack, elsewhere, "run", "a-native-batch-application", "var=1", "--project", project, "--detach")
+    assert (ran.returncode, "not a member" in ran.stderr) == (1, True)
+    assert run(stack, elsewhere, "projects", "accept", project).returncode == 0
+    ran = run(stack, elsewhere, "run", "a-native-batch-application", "var=1", "--project", project)
+    assert ran.returncode == 0, ran.stderr
+    listed = json.loads(stack.cli("jobs", "list", "--json", "--project", project).stdout)
+    assert [(job["owner"]["createdBy"], job["owner"]["project"]) for job in listed] == [("alice", project)]
+    assert stack.cli("projects", "group", project, "Students", "--add", "alice").returncode == 0
+    shown = stack.cli("projects", "show", project)
+    assert "Students" in shown.stdout
+    assert stack.cli("projects", "remove", project, "alice").returncode == 0
+    assert run(stack, elsewhere, "jobs", "list", "--project", project).returncode == 1

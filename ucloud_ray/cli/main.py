@@ -20,6 +20,7 @@ from ucloud_ray.cli import (
     jobs,
     node,
     nodes,
+    projects,
     serve,
     status,
     token,
@@ -76,6 +77,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(apps.app, name="apps")
 app.add_typer(files.app, name="files")
 app.add_typer(wallets.app, name="wallets")
+app.add_typer(projects.app, name="projects")
 app.add_typer(users.app, name="users")
 app.command("login", short_help="Log in with a password.")(users.login)
 app.command("logout", short_help="Log out.")(users.logout)

@@ -22,6 +22,7 @@ from ucloud_ray.client.credentials import Credentials
 from ucloud_ray.client.effects import Json, Plan
 from ucloud_ray.client.files import Drives, Files
 from ucloud_ray.client.jobs import Jobs
+from ucloud_ray.client.projects import Projects
 from ucloud_ray.client.retry import Retry
 from ucloud_ray.client.session import Query, Session
 from ucloud_ray.client.users import Users
@@ -45,6 +46,10 @@ class Calls(Group[R], Generic[R]):
     @cached_property
     def wallets(self) -> Wallets[R]:
         return Wallets(self._runner)
+
+    @cached_property
+    def projects(self) -> Projects[R]:
+        return Projects(self._runner)
 
     @cached_property
     def users(self) -> Users[R]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,6 +36,10 @@ class Session:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise Mistake(f"'{self.url}' is no address", "write it like http://127.0.0.1:8080")
+
+    def in_project(self, project: str) -> Session:
+        """The same in another workspace."""
+        return replace(self, project=project)
 
     def ask(
         self,

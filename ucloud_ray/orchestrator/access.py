@@ -1,4 +1,5 @@
-"""Who may do what with a job (end-user-api 8): the creator and administrators everything, others what they were given.
+"""Who may do what with a job (end-user-api 8): its creator, those who lead its project, and administrators everything,
+others what they were given.
 
 "Not found" and "not permitted" are one answer, so that ids tell strangers nothing.
 """
@@ -48,7 +49,15 @@ def reach_all(connection: Connection, user: User, job_ids: Sequence[str], needed
 
 
 def permissions(user: User, record: JobRecord, grants: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    if user.is_admin or user.name == record.created_by:
+    member = user.membership
+    if user.is_admin or member.leads(record.project):
         return EVERYTHING
-    given = grants.get(user.name, ())
+    if user.name == record.created_by and not member.is_outside(record.project):
+        return EVERYTHING
+    return granted(user, grants)
+
+
+def granted(user: User, grants: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """By name, or by a group; who may edit may read."""
+    given = {one for key in user.membership.names() for one in grants.get(key, ())}
     return tuple(one for one in (READ, EDIT) if one in given or (one == READ and EDIT in given))

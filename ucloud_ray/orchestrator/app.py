@@ -17,6 +17,7 @@ from ucloud_ray.orchestrator import (
     routes_drives,
     routes_files,
     routes_jobs,
+    routes_projects,
 )
 from ucloud_ray.orchestrator.errors import ApiError
 from ucloud_ray.orchestrator.orchestrator import Orchestrator
@@ -50,6 +51,7 @@ def include_routes(app: FastAPI) -> None:
     """Everything that the orchestrator serves."""
     for routes in (
         routes_auth,
+        routes_projects,
         routes_control,
         routes_jobs,
         routes_drives,

@@ -9,7 +9,8 @@ from typing import Any
 from ucloud_ray.domain.folder_names import HOME_TITLE, home_of
 from ucloud_ray.domain.job import Owner
 from ucloud_ray.drive_owners import home_keys, key_of
-from ucloud_ray.orchestrator.access import EDIT, EVERYTHING, READ
+from ucloud_ray.orchestrator.access import EDIT, EVERYTHING, READ, granted
+from ucloud_ray.orchestrator.acl_rules import entries
 from ucloud_ray.orchestrator.errors import BadRequest
 from ucloud_ray.orchestrator.tokens import User
 from ucloud_ray.settings import DriveOwner, DriveSettings
@@ -23,12 +24,11 @@ STORAGE = "storage"
 
 
 def permissions(user: User, drive: DriveSettings, grants: Grants) -> tuple[str, ...]:
-    """Whoever owns it, and administrators, everything; others what they were given. There are no projects here, so that
-    a project's drive is nobody's own."""
+    """Whoever owns it, those who lead the project that does, and administrators everything; others what they were
+    given."""
     if user.is_admin or (drive.owner.type == "user" and drive.owner.username == user.name):
         return EVERYTHING
-    given = grants.get(user.name, ())
-    return tuple(one for one in (READ, EDIT) if one in given or (one == READ and EDIT in given))
+    return EVERYTHING if user.membership.leads(drive.owner.project_id) else granted(user, grants)
 
 
 def own_home(username: str, drives: Iterable[DriveSettings]) -> DriveSettings | None:
@@ -89,7 +89,7 @@ def shown(
         "id": drive.id,
         "createdAt": created_at,
         "owner": {"createdBy": owner.username or "_ucloud", "project": owner.project_id},
-        "permissions": {"myself": list(myself), "others": None if others is None else _entries(others)},
+        "permissions": {"myself": list(myself), "others": None if others is None else entries(others)},
         "specification": {
             "title": drive.title,
             "product": {"id": STORAGE, "category": STORAGE, "provider": provider},
@@ -97,10 +97,3 @@ def shown(
         "status": {"resolvedSupport": None, "resolvedProduct": None, "preferredDrive": False},
         "updates": [],
     }
-
-
-def _entries(grants: Grants) -> list[dict[str, Any]]:
-    return [
-        {"entity": {"type": "user", "username": username}, "permissions": list(given)}
-        for username, given in grants.items()
-    ]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import drive_rows
 from ucloud_ray.orchestrator.access import ADMIN, EVERYTHING, READ
-from ucloud_ray.orchestrator.acl_rules import check_acl, username_of
+from ucloud_ray.orchestrator.acl_rules import check_acl, check_groups, key_of
 from ucloud_ray.orchestrator.drive_rules import Grants, drives_named, own_home, permissions, shown, with_rights
 from ucloud_ray.orchestrator.errors import NotFound
 from ucloud_ray.orchestrator.provider_client import ProviderClient
@@ -68,7 +68,7 @@ class SharedDrives:
     async def update_acl(self, user: User, items: Sequence[UpdatedAcl]) -> list[Any]:
         """Raises `NotFound`, `Forbidden`, `BadRequest`, and what the provider answers."""
         for item in items:
-            check_acl(item)
+            check_acl(item, user.directory)
         created, grants = await self._load([item.id for item in items])
         content = [self._notice(user, item, created, grants) for item in items]
         await self._provider.bulk("files/collections/updateAcl", content, user.name)
@@ -124,6 +124,7 @@ class SharedDrives:
 
     def _notice(self, user: User, item: UpdatedAcl, created: dict[str, int], grants: dict[str, Any]) -> dict[str, Any]:
         drive, myself = self._reach(user, item.id, grants.get(item.id, {}), ADMIN)
+        check_groups(item, drive.owner.project_id)
         return {
             "resource": self._shown(drive, created, grants, myself, True),
             "added": [entry.model_dump(by_alias=True, exclude_none=True) for entry in item.added],
@@ -146,8 +147,8 @@ class SharedDrives:
 
 def _store(connection: Connection, items: Sequence[UpdatedAcl]) -> None:
     for item in items:
-        added = {username_of(entry.entity): entry.permissions for entry in item.added}
-        drive_rows.change_grants(connection, item.id, added, [username_of(entity) for entity in item.deleted])
+        added = {key_of(entry.entity): entry.permissions for entry in item.added}
+        drive_rows.change_grants(connection, item.id, added, [key_of(entity) for entity in item.deleted])
 
 
 def _page(items: list[dict[str, Any]], size: int, offset: int) -> dict[str, Any]:

@@ -57,6 +57,42 @@ class NewUser(NewPassword):
     """Or `ADMIN`."""
 
 
+class ProjectSpecification(Model):
+    title: str
+    parent: str | None = None
+    """Not looked at: there are no projects inside of projects here."""
+
+
+class NewTitle(Model):
+    id: str
+    new_title: str
+
+
+class ProjectId(Model):
+    project: str
+
+
+class InviteItem(Model):
+    recipient: str
+    project: str | None = None
+    """Of the header when None."""
+
+
+class MemberRole(UserName):
+    role: str
+    """`PI`, `ADMIN` or `USER`."""
+
+
+class NewGroup(Model):
+    title: str
+    project: str | None = None
+    """Of the header when None."""
+
+
+class GroupMember(UserName):
+    group: str
+
+
 class JobSettings(Model):
     """`settings` (end-user-api 9)."""
 

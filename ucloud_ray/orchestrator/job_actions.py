@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import access, grant_rows, job_rows, label_rows, wallet_rows
-from ucloud_ray.orchestrator.acl_rules import check_acl, username_of
+from ucloud_ray.orchestrator.acl_rules import check_acl, check_groups, key_of
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.errors import BadGateway, BadRequest, PaymentRequired, ProviderRefused
 from ucloud_ray.orchestrator.items import LabelsItem, RenameItem, SessionItem
@@ -106,8 +106,10 @@ class JobActions:
     async def update_acl(self, user: User, items: Sequence[UpdatedAcl]) -> list[Any]:
         """Stored once the provider has taken note of it (provider-api 6.9)."""
         for item in items:
-            check_acl(item)
+            check_acl(item, user.directory)
         jobs = await self._reach(user, [item.id for item in items], access.ADMIN)
+        for job, item in zip(jobs, items, strict=True):
+            check_groups(item, job.record.project)
         content = [
             {
                 "resource": self._job(job),
@@ -171,8 +173,8 @@ class JobActions:
         return await self._database.read(lambda connection: access.reach_all(connection, user, job_ids, needed))
 
     async def _store_acl(self, number: int, item: UpdatedAcl) -> None:
-        added = {username_of(entry.entity): entry.permissions for entry in item.added}
-        deleted = [username_of(entity) for entity in item.deleted]
+        added = {key_of(entry.entity): entry.permissions for entry in item.added}
+        deleted = [key_of(entity) for entity in item.deleted]
         await self._database.write(lambda connection: grant_rows.change_grants(connection, number, added, deleted))
 
     async def _store_labels(self, number: int, labels: Mapping[str, str]) -> None:

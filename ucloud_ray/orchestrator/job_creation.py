@@ -58,13 +58,13 @@ class JobCreation:
         self._feed = feed
         self._now = now
 
-    async def create(self, user: User, specs: Sequence[JobSpecification]) -> list[Any]:
+    async def create(self, user: User, specs: Sequence[JobSpecification], project: str | None = None) -> list[Any]:
         """An id object per item; `null` for items that the provider refused, unless none was taken.
 
         Raises `ApiError`. A specification that is wrong refuses the whole request before anything is stored.
         """
         specs = await self._drives.allow(user, specs)
-        drafts = [self._draft(user, spec) for spec in specs]
+        drafts = [self._draft(user, spec, project) for spec in specs]
         peers = [peer for spec in specs for peer in self._peers(spec)]
         if peers:
             await self._database.read(lambda connection: check_reachable(connection, user, peers))
@@ -93,14 +93,14 @@ class JobCreation:
         self._feed.publish(changed)
         return records
 
-    def _draft(self, user: User, spec: JobSpecification) -> Draft:
+    def _draft(self, user: User, spec: JobSpecification, project: str | None) -> Draft:
         entry = self._catalogue.find(spec.application.name, spec.application.version)
         if entry is None:
             raise BadRequest(
                 f"application: there is no application {spec.application.name} in version {spec.application.version}"
             )
         support = self._products.supported(spec.product)
-        return draft_of(spec, entry, support, user.name)
+        return draft_of(spec, entry, support, user.name, project)
 
     def _peers(self, spec: JobSpecification) -> list[WantedPeer]:
         """Of a specification that is right otherwise."""

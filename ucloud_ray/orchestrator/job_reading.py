@@ -32,9 +32,12 @@ class JobReading:
         reached, updates = await self._database.read(work)
         return self._view.job(reached.record, flags, reached.myself, updates, reached.grants)
 
-    async def browse(self, user: User, flags: Flags, filters: Filters, page: Page) -> dict[str, Any]:
-        """`PageV2<Job>` of the caller's own jobs and of those that others share with them."""
-        records, after, updates, grants = await self._load(job_rows.of_user(user.name), flags, filters, page)
+    async def browse(
+        self, user: User, flags: Flags, filters: Filters, page: Page, project: str | None = None
+    ) -> dict[str, Any]:
+        """`PageV2<Job>` of the caller's own jobs and of those that others share with them; in a project of those that
+        the caller may see there."""
+        records, after, updates, grants = await self._load(_seen_by(user, project), flags, filters, page)
         shown = [
             self._view.job(
                 record,
@@ -67,3 +70,11 @@ class JobReading:
             return records, after, updates, grant_rows.grants_of(connection, ids)
 
         return await self._database.read(work)
+
+
+def _seen_by(user: User, project: str | None) -> ColumnElement[bool]:
+    keys = user.membership.names()
+    if project is None:
+        return job_rows.of_user(user.name, keys)
+    everything = user.is_admin or user.membership.leads(project)
+    return job_rows.of_project(project, user.name, keys, all_of_it=everything)

@@ -218,10 +218,20 @@ def _position(row: Any) -> Position:
     return Position(row.id, row.sort_key)
 
 
-def of_user(username: str) -> ColumnElement[bool]:
-    """Jobs that a user has made, or was given rights to."""
-    granted = exists().where(grants.c.job_id == jobs.c.id, grants.c.username == username)
-    return and_(jobs.c.accepted, or_(jobs.c.created_by == username, granted))
+def of_user(username: str, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Jobs that a user has made for themselves, or was given rights to under one of these keys."""
+    mine = and_(jobs.c.created_by == username, jobs.c.project.is_(None))
+    return and_(jobs.c.accepted, or_(mine, _granted(keys)))
+
+
+def of_project(project: str, username: str, keys: Sequence[str], *, all_of_it: bool) -> ColumnElement[bool]:
+    """Jobs of a project: all of them, or those that a member has made or was given rights to."""
+    seen = true() if all_of_it else or_(jobs.c.created_by == username, _granted(keys))
+    return and_(jobs.c.accepted, jobs.c.project == project, seen)
+
+
+def _granted(keys: Sequence[str]) -> ColumnElement[bool]:
+    return exists().where(grants.c.job_id == jobs.c.id, grants.c.username.in_(keys))
 
 
 def of_provider(provider: str) -> ColumnElement[bool]:

@@ -53,7 +53,9 @@ _SAME_AS = {"textarea": "text", "bool": "boolean"}
 _IN_RESOURCES = frozenset({"file", "peer", "block_storage", "network", "ingress", "private_network", "license_server"})
 
 
-def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, created_by: str) -> Draft:
+def draft_of(
+    spec: JobSpecification, entry: CatalogueEntry, support: Support, created_by: str, project: str | None = None
+) -> Draft:
     """Raises `BadRequest`; the text names the field."""
     _check_text(to_wire(spec), "")
     _check_name(spec.name)
@@ -67,7 +69,7 @@ def draft_of(spec: JobSpecification, entry: CatalogueEntry, support: Support, cr
     check_labels(spec.labels or {})
     return Draft(
         created_by=created_by,
-        project=None,
+        project=project,
         product=spec.product,
         application_name=spec.application.name,
         application_version=spec.application.version,

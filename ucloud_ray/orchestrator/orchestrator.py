@@ -31,6 +31,7 @@ from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
 from ucloud_ray.orchestrator.ledger import Ledger
 from ucloud_ray.orchestrator.notice_socket import Notices
 from ucloud_ray.orchestrator.products import ProductBook
+from ucloud_ray.orchestrator.projects import Projects
 from ucloud_ray.orchestrator.provider_client import CallSettings, ProviderClient
 from ucloud_ray.orchestrator.registration import Registration
 from ucloud_ray.orchestrator.restarts import Restarts
@@ -71,6 +72,7 @@ class Orchestrator:
         user_key = UserKey(settings.data_dir)
         self.gate = Gate(user_key, {settings.provider_id: self.keys})
         self.users = Users(database, user_key, self.gate.blocked, now)
+        self.projects = Projects(database, self.gate.directory, now)
         self.catalogue = Catalogue(database, now)
         self.products = ProductBook(settings.products, settings.provider_id)
         calls = CallSettings(
@@ -148,6 +150,7 @@ class Orchestrator:
         await self.catalogue.load(self.settings.catalogue)
         await self.drives.remember()
         await self.users.load()
+        await self.projects.load()
         self._loops = [
             asyncio.create_task(self.support.run(), name="support-loop"),
             asyncio.create_task(self.wallets.watch(), name="wallet-watch"),

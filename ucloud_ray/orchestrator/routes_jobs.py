@@ -45,10 +45,9 @@ _RENAMES = TypeAdapter(list[RenameItem])
 @router.post("")
 async def create(request: Request) -> Response:
     orchestrator, user = _caller(request)
-    if request.headers.get("project"):
-        raise Forbidden("You are not a member of this project; leave the Project header out.")
+    project = _workspace(request, user)
     specifications = user_items(await _content(request), _SPECIFICATIONS)
-    return answer({"responses": await orchestrator.creation.create(user, specifications)})
+    return answer({"responses": await orchestrator.creation.create(user, specifications, project)})
 
 
 @router.get("/retrieve")
@@ -62,7 +61,7 @@ async def retrieve(request: Request) -> Response:
 @router.get("/browse")
 async def browse(request: Request) -> Response:
     orchestrator, user = _caller(request)
-    return answer(await _browse(orchestrator, user, request.query_params))
+    return answer(await _browse(orchestrator, user, request.query_params, _workspace(request, user)))
 
 
 @router.post("/search")
@@ -73,7 +72,7 @@ async def search(request: Request) -> Response:
     nested = content.get("flags") or {}
     if not isinstance(nested, dict):
         raise BadRequest("flags: must be a JSON object")
-    return answer(await _browse(orchestrator, user, {**content, **nested}))
+    return answer(await _browse(orchestrator, user, {**content, **nested}, _workspace(request, user)))
 
 
 @router.get("/settings/retrieve")
@@ -218,9 +217,18 @@ async def follow(socket: WebSocket) -> None:
     await FollowSocket(socket, orchestrator.following, orchestrator.gate, seconds).serve()
 
 
-async def _browse(orchestrator: Orchestrator, user: User, query: Any) -> dict[str, Any]:
+async def _browse(orchestrator: Orchestrator, user: User, query: Any, project: str | None) -> dict[str, Any]:
     flags, filters = job_query.parse_flags(query), job_query.parse_filters(query)
-    return await orchestrator.reading.browse(user, flags, filters, job_query.parse_page(query))
+    return await orchestrator.reading.browse(user, flags, filters, job_query.parse_page(query), project)
+
+
+def _workspace(request: Request, user: User) -> str | None:
+    """The project of the `Project` header; None is the caller's own workspace. Raises `Forbidden` for a project that
+    the caller is not in (1.1)."""
+    project = request.headers.get("project") or None
+    if project is not None and user.membership.role(project) is None:
+        raise Forbidden("You are not a member of this project; leave the Project header out.")
+    return project
 
 
 def _caller(request: Request) -> tuple[Orchestrator, User]:

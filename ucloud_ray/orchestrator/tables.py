@@ -50,6 +50,7 @@ jobs = Table(
     Column("restart_ordered", Boolean, nullable=False),
     Column("soon_ends", Integer, nullable=False),
     Index("orchestrator_jobs_of_user", "created_by", "id"),
+    Index("orchestrator_jobs_of_project", "project", "id"),
     Index("orchestrator_jobs_of_provider", "provider", "state", "id"),
     Index("orchestrator_jobs_at_provider", "provider", "provider_generated_id"),
     Index(
@@ -98,6 +99,40 @@ logins = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
     Index("orchestrator_logins_of_user", "username"),
+)
+
+projects = Table(
+    "orchestrator_projects",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("archived", Boolean, nullable=False),
+)
+
+members = Table(
+    "orchestrator_members",
+    metadata,
+    Column("project", Text, primary_key=True),
+    Column("username", Text, primary_key=True),
+    Column("role", Text),  # null: invited
+)
+
+groups = Table(
+    "orchestrator_groups",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("project", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+group_members = Table(
+    "orchestrator_group_members",
+    metadata,
+    Column("group_id", Text, primary_key=True),
+    Column("username", Text, primary_key=True),
 )
 
 job_settings = Table(

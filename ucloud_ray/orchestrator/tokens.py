@@ -18,6 +18,7 @@ from typing import Any
 
 import jwt
 
+from ucloud_ray.orchestrator.directory import Directory, Membership
 from ucloud_ray.orchestrator.errors import Forbidden, Unauthorized
 from ucloud_ray.orchestrator.keys import ProviderKeys, UserKey
 
@@ -35,6 +36,11 @@ class User:
     is_admin: bool = False
     login: str = field(default="", compare=False)
     """Which log-in the token is from; empty for one that the command line made."""
+    directory: Directory = field(default_factory=Directory, compare=False, repr=False)
+
+    @property
+    def membership(self) -> Membership:
+        return self.directory.of(self.name)
 
 
 @dataclass(slots=True)
@@ -97,6 +103,7 @@ class Gate:
         self._user_key = user_key
         self._providers = providers
         self.blocked = blocked or Blocked()
+        self.directory = Directory()
         self._verified: OrderedDict[str, tuple[Actor, float]] = OrderedDict()
 
     def user(self, token: str) -> User:
@@ -144,7 +151,15 @@ class Gate:
             claims = self._user_claims(token) if algorithm == "HS512" else self._provider_claims(token)
         except (jwt.PyJWTError, ValueError) as error:
             raise Unauthorized("The access token is not valid or has expired; get a new one.") from error
-        return _actor(claims), float(claims["exp"])
+        return self._actor(claims), float(claims["exp"])
+
+    def _actor(self, claims: Mapping[str, Any]) -> Actor:
+        subject: str = claims["sub"]
+        if subject.startswith("#P_"):
+            return Provider(subject.removeprefix("#P_"))
+        login = claims.get("publicSessionReference")
+        is_admin = claims.get("role") == "ADMIN"
+        return User(subject, is_admin, login if isinstance(login, str) else "", self.directory)
 
     def _user_claims(self, token: str) -> dict[str, Any]:
         claims = _decode(token, self._user_key.secret, "HS512")
@@ -160,14 +175,6 @@ class Gate:
         if keys is None:
             raise ValueError("unknown provider")
         return _decode(token, keys.public, "RS256")
-
-
-def _actor(claims: Mapping[str, Any]) -> Actor:
-    subject: str = claims["sub"]
-    if subject.startswith("#P_"):
-        return Provider(subject.removeprefix("#P_"))
-    login = claims.get("publicSessionReference")
-    return User(subject, claims.get("role") == "ADMIN", login if isinstance(login, str) else "")
 
 
 def _decode(token: str, key: Any, algorithm: str) -> dict[str, Any]:

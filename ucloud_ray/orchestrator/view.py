@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from ucloud_ray.orchestrator.acl_rules import entries
 from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.job_query import EVERYTHING, Flags
 from ucloud_ray.orchestrator.job_record import JobRecord
@@ -39,7 +40,7 @@ class JobView:
             "status": self.status(record, flags),
             "createdAt": record.created_at,
             "output": _output(record),
-            "permissions": {"myself": list(myself), "others": _others(grants or {}) if flags.others else None},
+            "permissions": {"myself": list(myself), "others": entries(grants or {}) if flags.others else None},
         }
         if record.provider_generated_id is not None:
             shown["providerGeneratedId"] = record.provider_generated_id
@@ -104,10 +105,3 @@ def specification(record: JobRecord) -> dict[str, Any]:
 def _output(record: JobRecord) -> dict[str, Any] | None:
     folder = record.facts.output_folder
     return None if folder is None else {"outputFolder": folder}
-
-
-def _others(grants: Grants) -> list[dict[str, Any]]:
-    return [
-        {"entity": {"type": "user", "username": username}, "permissions": list(permissions)}
-        for username, permissions in grants.items()
-    ]

@@ -26,6 +26,7 @@ from ucloud_ray.settings import DriveOwner, DriveSettings
 DRIVE = "d-1"
 READ, EDIT, ADMIN = "READ", "EDIT", "ADMIN"
 EVERYBODY, ANY_USER, OPERATOR, PROVIDER = "everybody", "any user", "administrators", "the provider"
+NOBODY = "nobody: it is about something that is not there"
 """Who may make calls that are not about one job or drive."""
 MISSING = {"job": "999", "drive": "d-999"}
 FILE = {"type": "file", "path": "/d-1/x", "readOnly": True}
@@ -39,6 +40,8 @@ class Call:
     """One item of a bulk request."""
     body: dict[str, Any] | None = None
     query: dict[str, str] = field(default_factory=dict)
+    project: str | None = None
+    """Of the `Project` header."""
 
 
 def on_job(needs: str, **item: Any) -> Call:
@@ -62,6 +65,21 @@ CALLS = {
     "GET /auth/users/browse": Call(OPERATOR),
     "POST /auth/users/remove": Call(OPERATOR, body={"items": [{}]}),
     "POST /auth/users/password/reset": Call(OPERATOR, body={"items": [{}]}),
+    # -- projects: who of their members may do what is in `test_projects`
+    "GET /api/projects/v2/browse": Call(ANY_USER),
+    "GET /api/projects/v2/retrieve": Call(NOBODY, query={"id": "p-999"}),
+    "POST /api/projects/v2": Call(ANY_USER, items={"title": "A project"}),
+    "POST /api/projects/v2/renameProject": Call(NOBODY, items={"id": "p-999", "newTitle": "x"}),
+    "GET /api/projects/v2/browseInvites": Call(ANY_USER),
+    "POST /api/projects/v2/createInvite": Call(NOBODY, items={"recipient": "x"}, project="p-999"),
+    "POST /api/projects/v2/acceptInvite": Call(NOBODY, items={"project": "p-999"}),
+    "POST /api/projects/v2/deleteInvite": Call(NOBODY, items={"recipient": "x"}, project="p-999"),
+    "POST /api/projects/v2/deleteMember": Call(NOBODY, items={"username": "x"}, project="p-999"),
+    "POST /api/projects/v2/changeRole": Call(NOBODY, items={"username": "x", "role": "USER"}, project="p-999"),
+    "POST /api/projects/v2/createGroup": Call(NOBODY, items={"title": "x"}, project="p-999"),
+    "POST /api/projects/v2/deleteGroup": Call(NOBODY, items={"id": "g-999"}),
+    "POST /api/projects/v2/createGroupMember": Call(NOBODY, items={"group": "g-999", "username": "x"}),
+    "POST /api/projects/v2/deleteGroupMember": Call(NOBODY, items={"group": "g-999", "username": "x"}),
     # -- jobs
     "POST /api/jobs": Call(ANY_USER, items={"application": "wrong"}),
     "GET /api/jobs/browse": Call(ANY_USER),
@@ -172,7 +190,7 @@ class World:
             path.replace("{job_id}", named["job"]),
             params=_filled(call.query, named),
             json=None if content is None else _filled(content, named),
-            headers=self.headers(who),
+            headers=self.headers(who) | ({} if call.project is None else {"Project": call.project}),
         )
 
 
@@ -227,7 +245,7 @@ def allowed(needs: str, who: str) -> bool:
         return True
     if who == "provider" or needs == PROVIDER:
         return who == "provider" and needs == PROVIDER
-    return {ANY_USER: True, OPERATOR: who == "root"}.get(needs, needs in RIGHTS[who])
+    return {ANY_USER: True, OPERATOR: who == "root", NOBODY: False}.get(needs, needs in RIGHTS[who])
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -240,7 +258,7 @@ async def test_who_may_is_let_through_and_others_learn_and_change_nothing(world:
             assert answer.status_code not in (403, 500), (who, answer.text)
             assert answer.status_code != 404 or "application" in answer.text, (who, answer.text)
             continue
-        hidden = needs in ORDER and who != "provider"
+        hidden = needs in (*ORDER, NOBODY) and who != "provider"
         assert answer.status_code == (404 if hidden else 403), (who, answer.text)
         assert world.setup.provider.asked == [], who
         if hidden:
