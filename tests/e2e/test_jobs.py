@@ -276,8 +276,11 @@ def test_the_products_say_what_works_here(shells: Stack) -> None:
         assert support["docker"]["enabled"] is (shells.docker_url != NO_DOCKER)
         assert support["native"]["enabled"] is True
         assert support["virtualMachine"]["enabled"] is not True
-        for flag in ("web", "vnc", "terminal", "peers"):
+        assert support["native"]["terminal"] is True
+        for flag in ("web", "vnc", "peers"):
             assert support["native"][flag] is False
+        for flag in ("web", "vnc", "terminal", "peers"):
+            assert support["docker"][flag] is (shells.docker_url != NO_DOCKER)
 
 
 def test_the_utilization_counts_what_is_in_use(shells: Stack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +58,13 @@ def driver(tmp_path: Path) -> Measured:
 
 
 @pytest.fixture
-async def sampler(driver: Measured) -> Any:
+async def sampler(driver: Measured, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Its rounds are the test's: its own clock would come in between on a slow machine."""
+
+    async def never(_: UsageSampler) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(UsageSampler, "_run", never)
     sampler = UsageSampler()
     sampler.watch(cast("Driver", driver), HANDLE)
     yield sampler
