@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -42,8 +42,9 @@ from ucloud_ray.control.reconciliation import Reconciliation
 from ucloud_ray.control.requests import Requests
 from ucloud_ray.control.supervisor import Parts, Supervisor
 from ucloud_ray.control.task_spec import TaskFactory
-from ucloud_ray.domain.ids import JobUid
+from ucloud_ray.domain.ids import JobId, JobUid
 from ucloud_ray.domain.job import Rules
+from ucloud_ray.gateway.addresses import Page, WebAddresses
 from ucloud_ray.settings import Settings
 
 if TYPE_CHECKING:
@@ -256,7 +257,13 @@ def _task_factory(settings: Settings) -> TaskFactory:
         accounts=Accounts(_job_user(), settings.policy.native_accounts, settings.accounts),
         container_root=settings.policy.container_root,
         sensitive_projects=frozenset(settings.policy.sensitive_projects),
+        page_of=_pages(settings),
     )
+
+
+def _pages(settings: Settings) -> Callable[[JobId, int], str]:
+    addresses = WebAddresses.of(settings)
+    return lambda job, rank: addresses.origin(Page(job, rank))
 
 
 def _job_user() -> tuple[int, int] | None:

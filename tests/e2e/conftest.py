@@ -26,7 +26,8 @@ def as_written(record_property: Callable[[str, object], None]) -> AsWritten:
 
     def compare(example: str, number: int, answer: Any, but: Mapping[str, str]) -> None:
         different = set(differences(mission.steps(example)[number].sample, answer))
-        assert different == but.keys(), f"got {json.dumps(answer, indent=2)}"
+        unexpected = sorted(different ^ but.keys())
+        assert not unexpected, f"not as said: {unexpected}; got {json.dumps(answer, indent=2)}"
         record_property(mission_table.PROPERTY, mission_table.row(example, number, but).packed())
 
     return compare

@@ -87,7 +87,7 @@ def explained(error: ClientError, address: str) -> CliError:
         case client.NotLoggedIn():
             return CliError(
                 f"{address} does not accept the token (it may have expired)",
-                "get a new one with `ucloud-ray token`, or correct --token",
+                "log in again with `ucloud-ray login`, get a new one with `ucloud-ray token`, or correct --token",
             )
         case client.Unreachable():
             return CliError(str(error), "start it with `ucloud-ray up`, or correct --host")

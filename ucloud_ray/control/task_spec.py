@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -12,6 +12,7 @@ from ucloud_ray.control.accounts import Accounts
 from ucloud_ray.control.drives import Drives, JobFolder
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.control.task_command import command_of
+from ucloud_ray.domain.ids import JobId
 from ucloud_ray.domain.job import Backend, Job, JobSpec, Machine, MountRequest, Owner
 from ucloud_ray.domain.mounts import WORK
 from ucloud_ray.settings import of_host
@@ -42,6 +43,8 @@ class TaskFactory:
     """Whether containers may run as root."""
     sensitive_projects: frozenset[str] = frozenset()
     """Projects whose jobs are kept apart (ENV-20)."""
+    page_of: Callable[[JobId, int], str] | None = None
+    """Where the web page of a rank is for browsers (IS-19)."""
 
     def check(self, spec: JobSpec) -> None:
         """Raises `BadRequest` for what can be seen to be wrong before a machine is chosen."""
@@ -74,7 +77,7 @@ class TaskFactory:
         Raises `BadRequest` if a drive of the job is not there any more.
         """
         folder = self.drives.job_folder(job)
-        command = command_of(job, rank, provider_variables(job, rank))
+        command = command_of(job, rank, provider_variables(job, rank) | self._page_variables(job, rank))
         return TaskSpec(
             id=task_id(job, rank),
             labels=self._labels(job, rank),
@@ -104,6 +107,13 @@ class TaskFactory:
             gpu_type=job.spec.machine.gpu_type,
             runtime=job.spec.machine.custom_runtime,
         )
+
+    def _page_variables(self, job: Job, rank: int) -> dict[str, str]:
+        """ENV-31, of a container with a web page."""
+        if self.page_of is None or job.spec.backend is not Backend.DOCKER or job.spec.interface("WEB") is None:
+            return {}
+        url = self.page_of(job.id, rank)
+        return {"UCLOUD_BASE_URL": url, "BASE_URL": url, "UCLOUD_URL_IS_PUBLIC": "false"}
 
     def _logs(self, job: Job, rank: int) -> LogPaths:
         host = job.ranks[rank].host if job.ranks else ""

@@ -16,6 +16,7 @@ from ucloud_ray.domain.ids import JobId, JobUid, Millis, ProductId
 from ucloud_ray.domain.job import (
     Backend,
     EnvRef,
+    Interface,
     Job,
     JobSpec,
     Launch,
@@ -51,6 +52,16 @@ def a_job(**more: object) -> Job:
     return Job(
         JobUid("uid"), JobId("41"), Millis(1), replace(spec, **more), Starting(ranks), rules=rules, incarnation=3
     )
+
+
+def test_a_container_with_a_page_knows_where_browsers_find_it(factory: TaskFactory) -> None:
+    """ENV-31, IS-19."""
+    factory = replace(factory, page_of=lambda job, rank: f"https://app-{job}-{rank}.example.org")
+    page = {"interfaces": (Interface("WEB", 80),)}
+    variables = factory.build(a_job(**page), 1).environment
+    assert variables["UCLOUD_BASE_URL"] == variables["BASE_URL"] == "https://app-41-1.example.org"
+    assert variables["UCLOUD_URL_IS_PUBLIC"] == "false"
+    assert "BASE_URL" not in factory.build(a_job(), 1).environment
 
 
 def test_a_rank_has_exactly_these_variables(factory: TaskFactory) -> None:
