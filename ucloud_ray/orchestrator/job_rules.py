@@ -81,6 +81,11 @@ def draft_of(
     )
 
 
+def check_text(text: str, where: str) -> None:
+    """Raises `BadRequest` for what no table of ours could hold."""
+    _check_text(text, where)
+
+
 def registered_draft(spec: JobSpecification, backend: str, created_by: str, project: str | None) -> Draft:
     """Of a job that runs at its provider already: what it asks for is not judged any more, only what a table can hold
     (control-api 6). Raises `BadRequest`."""

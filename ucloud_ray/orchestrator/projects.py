@@ -106,7 +106,9 @@ class Projects:
     async def take_back_invite(self, user: User, project_id: str, name: str) -> None:
         """By who leads the project, or by who was invited."""
         async with self._changing:
-            project = self._invited(name, project_id) if name == user.name else self._led(user, project_id)
+            if name != user.name:
+                self._led(user, project_id)
+            project = self._invited(name, project_id)
             await self._database.write(lambda connection: project_rows.remove_member(connection, project, name))
             project.invited.discard(name)
 

@@ -17,7 +17,7 @@ from ucloud_ray.orchestrator.catalogue import Catalogue
 from ucloud_ray.orchestrator.errors import BadRequest, Conflict, Forbidden
 from ucloud_ray.orchestrator.items import RegisterItem
 from ucloud_ray.orchestrator.job_record import Draft, JobRecord
-from ucloud_ray.orchestrator.job_rules import registered_draft
+from ucloud_ray.orchestrator.job_rules import check_text, registered_draft
 
 UNOWNED = "_ucloud"
 """Who has a job of nobody (G)."""
@@ -48,6 +48,7 @@ class Registration:
             raise Forbidden(f"{where}.spec.product: it belongs to another provider")
         if item.project_all_read or item.project_all_write:
             raise BadRequest(f"{where}: rights for all members of a project cannot be given here; leave them out")
+        check_text(item.provider_generated_id or "", f"{where}.providerGeneratedId")
         entry = self._catalogue.find(item.spec.application.name, item.spec.application.version)
         backend = UNKNOWN_BACKEND if entry is None else entry.backend
         return registered_draft(item.spec, backend, item.created_by or UNOWNED, item.project)

@@ -58,6 +58,11 @@ async def trash(request: Request) -> Response:
     return await _each(request, "files/trash", EDIT)
 
 
+@router.post("/emptyTrash")
+async def empty_trash(request: Request) -> Response:
+    return await _each(request, "files/emptyTrash", EDIT)
+
+
 @router.delete("")
 async def delete(request: Request) -> Response:
     return await _each(request, "files", EDIT, "DELETE")

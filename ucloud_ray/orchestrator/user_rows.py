@@ -22,7 +22,9 @@ class Account:
 
 
 def find(connection: Connection, username: str) -> Account | None:
-    """Also one that was removed."""
+    """Also one that was removed. No name holds a NUL character, which PostgreSQL cannot be asked for."""
+    if "\0" in username:
+        return None
     row = connection.execute(select(users).where(users.c.username == username)).one_or_none()
     return None if row is None else Account(*row)
 

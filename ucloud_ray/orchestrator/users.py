@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from ucloud_ray.db import Database
 from ucloud_ray.orchestrator import passwords, user_rows
-from ucloud_ray.orchestrator.attempts import Attempts
+from ucloud_ray.orchestrator.attempts import MOST_OF_ONE_ADDRESS, MOST_OF_ONE_NAME, Attempts
 from ucloud_ray.orchestrator.errors import BadRequest, Conflict, NotFound, Unauthorized
 from ucloud_ray.orchestrator.items import NewUser
 from ucloud_ray.orchestrator.keys import UserKey
@@ -42,7 +42,7 @@ class Users:
         self._key = key
         self._blocked = blocked
         self._now = now
-        self._attempts = Attempts()
+        self._by_name, self._by_address = Attempts(MOST_OF_ONE_NAME), Attempts(MOST_OF_ONE_ADDRESS)
 
     async def load(self) -> None:
         """Whose tokens are void; once, at the start."""
@@ -59,14 +59,15 @@ class Users:
 
     async def log_in(self, username: str, password: str, address: str) -> dict[str, str]:
         """The tokens. Raises `Unauthorized` with one text for all that can be wrong, `TooMany`."""
-        whose = (f"user {username}", f"address {address}")
-        self._attempts.require_room(*whose)
+        self._by_name.require_room(username)
+        self._by_address.require_room(address)
         account = await self._database.read(lambda connection: user_rows.find(connection, username))
         kept = None if account is None or account.removed_at is not None else account.password_hash
         if not await asyncio.to_thread(passwords.is_right, kept, password) or account is None:
-            self._attempts.failed(*whose)
+            self._by_name.failed(username)
+            self._by_address.failed(address)
             raise Unauthorized(_WRONG)
-        self._attempts.succeeded(*whose)
+        self._by_name.succeeded(username)
         refresh, now = secrets.token_urlsafe(48), self._now()
         digest = _digest(refresh)
         await self._database.write(
@@ -166,11 +167,10 @@ class Users:
 
     async def change_password(self, user: User, current: str, password: str) -> None:
         """One's own. Every log-in ends. Raises `Unauthorized`, `BadRequest`, `TooMany`."""
-        whose = f"user {user.name}"
-        self._attempts.require_room(whose)
+        self._by_name.require_room(user.name)
         account = await self._database.read(lambda connection: user_rows.find(connection, user.name))
         if not await asyncio.to_thread(passwords.is_right, account.password_hash if account else None, current):
-            self._attempts.failed(whose)
+            self._by_name.failed(user.name)
             raise Unauthorized("The current password is wrong.")
         await self.set_password(user.name, password)
 

@@ -16,6 +16,7 @@ from email.utils import formatdate
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import structlog
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -31,6 +32,8 @@ from ucloud_ray.provider.files_range import OutOfRange, asked_for
 from ucloud_ray.provider.files_tokens import FileTokens, Permit
 from ucloud_ray.provider.files_tree import open_file
 from ucloud_ray.provider.files_uploads import Part, Upload, is_full
+
+log = structlog.get_logger("ucloud_ray.provider")
 
 T = TypeVar("T")
 TRANSFERS = 64
@@ -194,6 +197,8 @@ class _Sent(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
+        except Shrunk as shrunk:  # what is missing is not sent: the server then ends the connection
+            log.info("a download was broken off", reason=str(shrunk))
         finally:
             self._over()
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+import structlog
+
 from ucloud_ray.control.errors import BadRequest
 from ucloud_ray.domain.job import Owner
 from ucloud_ray.provider import files_listing, files_paths
@@ -20,12 +22,16 @@ from ucloud_ray.provider.endpoint import Call, Endpoint
 from ucloud_ray.provider.files_drives import FileDrives
 from ucloud_ray.provider.files_errors import told
 from ucloud_ray.provider.files_tokens import FileTokens, Permit
-from ucloud_ray.provider.files_tree import move
+from ucloud_ray.provider.files_tree import DriveFolder, move
 from ucloud_ray.wire.common import BulkRequest
 from ucloud_ray.wire.files import BrowseRequest, Collection, ResolvedFileItem, ResolvedMoveItem, RetrieveRequest
 
+log = structlog.get_logger("ucloud_ray.provider")
+
 T = TypeVar("T")
 TRASH = "Trash"
+REMOVED_WITHIN_SECONDS = 2.0
+"""The Core gives up after five (provider-api 1.2); a removal that takes longer is not waited for."""
 _OBJECT = dict[str, Any]
 
 
@@ -35,6 +41,7 @@ class FileCalls:
         self._drives = drives
         self._tokens = tokens
         self._address = address
+        self._removing: set[asyncio.Future[None]] = set()
 
     def endpoints(self) -> list[Endpoint[Any]]:
         many, errors = BulkRequest[ResolvedFileItem], (400, 404, 409, 503, 507)
@@ -45,6 +52,7 @@ class FileCalls:
             Endpoint("POST", "files/folder", self.folder, "Make folders", many, _OBJECT, errors=errors),
             Endpoint("POST", "files/move", self.move, "Move or rename", moves, _OBJECT, errors=errors),
             Endpoint("POST", "files/trash", self.trash, "Move to the drive's trash", many, _OBJECT, errors=errors),
+            Endpoint("POST", "files/emptyTrash", self.empty_trash, "Empty the trash", many, _OBJECT, errors=errors),
             Endpoint("DELETE", "files", self.delete, "Remove for good", many, _OBJECT, errors=errors),
             Endpoint("POST", "files/upload", self.upload, "Where to send a file", many, _OBJECT, errors=errors),
             Endpoint("POST", "files/download", self.download, "Where to fetch a file", many, _OBJECT, errors=errors),
@@ -111,14 +119,46 @@ class FileCalls:
         return await self._each(call.content.items, one)
 
     async def delete(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
-        def one(item: ResolvedFileItem) -> _OBJECT:
-            path = files_paths.parse(item.id)
-            drive = self._drives.folder(path, _owner(item.resolved_collection))
-            with told(item.id):
-                drive.remove(path)
-            return {}
+        return await self._remove([(item, files_paths.parse(item.id)) for item in call.content.items])
 
-        return await self._each(call.content.items, one, self._drives.removers)
+    async def empty_trash(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
+        """Of the drive that the path is on."""
+        trashes = [
+            (item, files_paths.DrivePath(files_paths.parse(item.id).drive, (TRASH,))) for item in call.content.items
+        ]
+        return await self._remove(trashes)
+
+    async def _remove(self, wanted: list[tuple[ResolvedFileItem, files_paths.DrivePath]]) -> _OBJECT:
+        """Nothing of it is there any more when this is answered; what a large folder held is removed behind that."""
+
+        def set_aside() -> list[tuple[str, DriveFolder, files_paths.DrivePath]]:
+            left = []
+            for item, path in wanted:
+                drive = self._drives.folder(path, _owner(item.resolved_collection))
+                with told(item.id):
+                    if (aside := drive.set_aside(path)) is not None:
+                        left.append((item.id, drive, aside))
+            return left
+
+        def remove(left: list[tuple[str, DriveFolder, files_paths.DrivePath]]) -> None:
+            for shown, drive, aside in left:
+                with told(shown):
+                    drive.remove(aside)
+
+        left = await self._in_thread(set_aside)
+        if left:
+            removal = asyncio.ensure_future(self._in_thread(lambda: remove(left), self._drives.removers))
+            self._removing.add(removal)
+            removal.add_done_callback(self._removed)
+            await asyncio.wait({removal}, timeout=REMOVED_WITHIN_SECONDS)
+            if removal.done():
+                removal.result()
+        return {"responses": [{} for _ in wanted]}
+
+    def _removed(self, removal: asyncio.Future[None]) -> None:
+        self._removing.discard(removal)
+        if not removal.cancelled() and (problem := removal.exception()) is not None:
+            log.warning("what was removed still takes room", problem=str(problem))
 
     async def upload(self, call: Call[BulkRequest[ResolvedFileItem]]) -> _OBJECT:
         def one(item: ResolvedFileItem) -> _OBJECT:

@@ -18,6 +18,19 @@ _AT_ONCE = 1_000
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def set_aside(parent: int, name: str) -> str | None:
+    """Out of sight at once: a file is removed, a folder gets a name that nobody asks for, to be removed under it; that
+    name. What is gone already is success. Raises `OSError`."""
+    if _unlinked(parent, name):
+        return None
+    aside = f".removed-{uuid.uuid4().hex}"
+    try:
+        os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)
+    except FileNotFoundError:
+        return None
+    return aside
+
+
 def remove(parent: int, name: str) -> None:
     """From an opened folder. What is gone already is success. Raises `OSError`; then some of it may be gone, and some
     have moved up."""

@@ -102,6 +102,14 @@ class DriveFolder:
                 return name
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
+    def set_aside(self, path: DrivePath) -> DrivePath | None:
+        """Out of sight at once; what is still to be removed, if anything. Gone already is success."""
+        name = path.name
+        with suppress(FileNotFoundError), self.opened(path.parent) as folder:
+            aside = files_removal.set_aside(folder, name)
+            return None if aside is None else path.parent / aside
+        return None
+
     def remove(self, path: DrivePath) -> None:
         """With everything in it. Gone already is success."""
         name = path.name

@@ -64,6 +64,7 @@ BAD: dict[str, tuple[dict[str, Any], int]] = {
     "another provider's product": ({"spec": batch(product=PRODUCT)["items"][0]}, 403),
     "no nodes": ({"spec": batch(replicas=0)["items"][0]}, 400),
     "NUL in the name of the owner": ({"createdBy": "a\0b"}, 400),
+    "NUL in the id at the provider": ({"providerGeneratedId": "a\0b"}, 400),
     "rights without a project": ({"projectAllRead": True}, 400),
     "no specification": ({"spec": None}, 400),
 }

@@ -127,6 +127,7 @@ CALLS = {
     "POST /api/files/upload": on_file(EDIT),
     "POST /api/files/folder": on_file(EDIT),
     "POST /api/files/trash": on_file(EDIT),
+    "POST /api/files/emptyTrash": on_file(EDIT),
     "DELETE /api/files": on_file(EDIT),
     "POST /api/files/move": Call(EDIT, items={"oldId": "/{drive}/x", "newId": "/{drive}/y"}),
     # -- catalogue and money
