@@ -108,7 +108,7 @@ async def usage(request: Request, job_id: str) -> Response:
 async def retrieve_products(request: Request) -> Response:
     orchestrator, user = _caller(request)
     wanted = [name for name in request.query_params.get("providers", "").split(",") if name]
-    found = orchestrator.products.by_provider(await orchestrator.wallets.usable(user))
+    found = orchestrator.products.by_provider(await orchestrator.wallets.usable(user, _workspace(request, user)))
     return answer({"productsByProvider": {name: found[name] for name in found if not wanted or name in wanted}})
 
 

@@ -61,12 +61,12 @@ class Wallets:
         now = self._now()
         return await self._browse(user, project, query, partial(wallet_view.current, now=now))
 
-    async def usable(self, user: User) -> Callable[[ProductKey], bool]:
-        """Which products somebody may use: those that are free, and those that they were granted something for (mission
-        document, retrieveProducts). Administrators see all."""
+    async def usable(self, user: User, project: str | None) -> Callable[[ProductKey], bool]:
+        """Which products the workspace may use: those that are free, and those that it was granted something for
+        (mission document, retrieveProducts). Administrators see all."""
         if user.is_admin or self._initial_grant > 0:
             return lambda _: True
-        owner = Owner(USER, user.name)
+        owner = Owner(USER, user.name) if project is None else Owner(PROJECT, project)
         wallets = await self._database.read(lambda connection: wallet_rows.of_owner(connection, owner))
         owned = {(one.provider, one.category) for one in wallets}
         return lambda product: not self._products.costs(product) or (product[2], product[1]) in owned
@@ -128,9 +128,9 @@ class Wallets:
 
     async def _browse(self, user: User, project: str | None, query: Mapping[str, str], shown: Shown) -> dict[str, Any]:
         everybody = parse_flag(query, "everybody")
-        if (everybody or project) and not user.is_admin:
+        if not user.is_admin and (everybody or (project and user.membership.role(project) is None)):
             raise Forbidden(
-                "Only administrators may see wallets of others, and nobody else is a member of a project here."
+                "Only administrators may see wallets of others, or of projects that they are not in."
             )
         size, offset = parse_page_size(query), parse_offset(query)
         wanted = query.get("filterType") or query.get("filterProductType")

@@ -247,6 +247,32 @@ async def test_who_leaves_the_project_loses_what_they_made_there(world: World) -
     assert await world.rights("pi", job_id) is not None
 
 
+# -------------------------------------------------------------------------------------------------------- money
+
+
+async def test_a_project_pays_for_its_jobs_and_its_members_see_what_it_has(
+    settings: OrchestratorSettings, provider: FakeProvider
+) -> None:
+    poor = replace(settings, options=replace(settings.options, initial_grant=0))
+    async with running(poor, provider) as setup:
+        world = await found(setup)
+        assert (await world.create_job("user")).status_code == 402
+        category = {"name": "example-compute", "provider": "example"}
+        owner = {"type": "project", "projectId": world.project}
+        granted = {"items": [{"owner": owner, "category": category, "amount": 10**9}]}
+        assert (await setup.post("/api/accounting/wallets/grant", granted, world.who("root"))).status_code == 200
+        assert (await world.create_job("user")).status_code == 200
+        assert (await world.create_job("user", inside=False)).status_code == 402
+        for name, status in (("user", 200), ("stranger", 403)):
+            headers = world.who(name, world.project)
+            assert (await setup.get("/api/accounting/wallets/browse", headers)).status_code == status
+        products = [
+            (await setup.get("/api/jobs/retrieveProducts", world.who("user", project))).json()["productsByProvider"]
+            for project in (world.project, None)
+        ]
+        assert [bool(one) for one in products] == [True, False]
+
+
 # ------------------------------------------------------------------------------------------------------- drives
 
 
