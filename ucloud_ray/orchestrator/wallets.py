@@ -129,9 +129,7 @@ class Wallets:
     async def _browse(self, user: User, project: str | None, query: Mapping[str, str], shown: Shown) -> dict[str, Any]:
         everybody = parse_flag(query, "everybody")
         if not user.is_admin and (everybody or (project and user.membership.role(project) is None)):
-            raise Forbidden(
-                "Only administrators may see wallets of others, or of projects that they are not in."
-            )
+            raise Forbidden("Only administrators may see wallets of others, or of projects that they are not in.")
         size, offset = parse_page_size(query), parse_offset(query)
         wanted = query.get("filterType") or query.get("filterProductType")
         owner = Owner(PROJECT, project) if project else Owner(USER, user.name)
