@@ -98,7 +98,9 @@ def test_a_remote_desktop_is_opened_as_the_document_says(acme: Acme, as_written:
 def _greeting(url: str) -> bytes | None:
     try:
         with connect(url, subprotocols=[Subprotocol("binary")], proxy=None) as viewer:
-            return bytes(viewer.recv(timeout=10))  # type: ignore[arg-type]
+            said = viewer.recv(timeout=10)
+            assert isinstance(said, bytes)
+            return said
     except Exception as early:
         if getattr(getattr(early, "response", None), "status_code", None) != 503:
             raise

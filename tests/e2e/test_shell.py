@@ -5,11 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,6 +15,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.stack import COMMAND, DOCKER_SHELL, NATIVE_SHELL, Stack
+from tests.support.terminals import shells_of
 from tests.support.wait import wait_until
 from tests.support.window import Window, window
 
@@ -114,7 +113,7 @@ def test_the_way_out_leaves_the_job_alone_and_no_shell_behind(shells: Stack, job
         screen.sees("here-42")
         screen.types("\r~.")
         assert screen.ends() == 0
-    wait_until(lambda: not _shells(job), "the shell to be gone")
+    wait_until(lambda: not shells_of(job), "the shell to be gone")
     assert shells.job(job)["status"]["state"] == "RUNNING"
 
 
@@ -123,23 +122,9 @@ def test_a_window_that_is_closed_leaves_no_shell_behind(shells: Stack, job: str)
     with terminal(shells, job) as screen:
         screen.types("echo here-$((40+2)); sleep 500\r")
         screen.sees("here-42")
-        assert _shells(job)
+        assert shells_of(job)
         screen.process.kill()
-    wait_until(lambda: not _shells(job), "the shell to be gone")
-
-
-def _shells(job_id: str) -> list[int]:
-    """Processes of terminals of this job."""
-    found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        is_shell = any(variable.startswith(b"UCLOUD_RAY_TERMINAL=") for variable in variables)
-        if is_shell and f"UCLOUD_JOB_ID={job_id}".encode() in variables:
-            found.append(int(pid))
-    return found
+    wait_until(lambda: not shells_of(job), "the shell to be gone")
 
 
 def test_what_comes_through_a_pipe_is_typed(shells: Stack, job: str) -> None:

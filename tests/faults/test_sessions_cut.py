@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -12,24 +10,11 @@ from tests.faults.conftest import Gated
 from tests.faults.test_a_job_outlives_us import ends_as_if_nothing_had_happened
 from tests.faults.victims import Victims
 from tests.support.stack import COMMAND, Stack
+from tests.support.terminals import shells_of
 from tests.support.wait import wait_until
 from tests.support.window import window
 
 pytestmark = pytest.mark.timeout(180)
-
-
-def shells_of(job_id: str) -> list[int]:
-    """Processes of terminals in this job."""
-    found = []
-    for pid in filter(str.isdecimal, os.listdir("/proc")):
-        try:
-            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        is_shell = any(variable.startswith(b"UCLOUD_RAY_TERMINAL=") for variable in variables)
-        if is_shell and f"UCLOUD_JOB_ID={job_id}".encode() in variables:
-            found.append(int(pid))
-    return found
 
 
 def types_again(stack: Stack, job_id: str) -> bool:

@@ -1,11 +1,13 @@
-"""Terminals whose shell is the test."""
+"""Terminals whose shell is the test, and the shells of real ones."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 
 from runtimes.errors import StartFailed
-from runtimes.terminals import Terminal, TerminalSize
+from runtimes.terminals import MARK, Terminal, TerminalSize
 from runtimes.types import TaskId
 from tests.support.wait import async_wait_until
 from ucloud_ray.control.terminal_relay import TerminalRelay
@@ -78,3 +80,17 @@ async def _refuse(driver: str, task: TaskId, size: TerminalSize) -> Terminal:
 
 
 NO_TERMINALS = TerminalRelay(_refuse)
+
+
+def shells_of(job_id: str) -> list[int]:
+    """Processes of terminals in this job, on this machine."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        is_shell = any(variable.startswith(f"{MARK}=".encode()) for variable in variables)
+        if is_shell and f"UCLOUD_JOB_ID={job_id}".encode() in variables:
+            found.append(int(pid))
+    return found

@@ -11,7 +11,7 @@ import contextlib
 import orjson
 import structlog
 
-from ucloud_ray.control import terminal_frames as frames
+from ucloud_ray.control import relay_frames as frames
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ JSON, which has a `ticket` and asks for one of five things:
         server:             {"start": 300, "offset": 317, "total": 317, "size": 17}\\n + 17 bytes, and close
     usage    {"samples": [0, 1]}: what these ranks used
         server: frames      {"rank": 0, "stream": "usage", "size": 80}\\n + lines of `usage_file`, end, and close
-    terminal {"terminal": [80, 24]}: columns and rows of a shell, see `terminal_frames`
+    terminal {"terminal": [80, 24]}: columns and rows of a shell, see `relay_frames`
     port     {"port": true}: the port that the ticket names, see `port_relay`
 
 With `"usage": true` a follow has frames of the stream `usage` too: new lines, `"reset": true` if all before are void.

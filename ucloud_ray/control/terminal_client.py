@@ -7,7 +7,7 @@ import asyncio
 import orjson
 
 from runtimes.terminals import Terminal, TerminalSize
-from ucloud_ray.control import terminal_frames as frames
+from ucloud_ray.control import relay_frames as frames
 from ucloud_ray.control.errors import BadRequest, NotReady
 from ucloud_ray.control.service import TerminalSource
 

@@ -18,7 +18,7 @@ import structlog
 from runtimes.errors import DriverError
 from runtimes.terminals import Terminal, TerminalSize
 from runtimes.types import TaskId
-from ucloud_ray.control import terminal_frames as frames
+from ucloud_ray.control import relay_frames as frames
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import orjson
 
-from ucloud_ray.control import terminal_frames as frames
+from ucloud_ray.control import relay_frames as frames
 from ucloud_ray.control.errors import NotReady
 from ucloud_ray.control.service import PortSource
 

@@ -1,9 +1,11 @@
-"""What travels between the relay beside a replica and the front end while a terminal is open (D8).
+"""What travels between the relay beside a replica and the front end for terminals and ports (D8).
 
 A frame is one byte that says what it is, four bytes of length (big-endian), and the content. After the greeting:
 
     relay ──▶ front end    OPENED (empty), or REFUSED (a text for users) and close; then DATA, and END before a close
     front end ──▶ relay    DATA as typed, SIZE ([columns, rows] as JSON)
+
+Of a port only the first one: what follows OPENED is the port's own.
 
 Empty DATA means nothing: the relay sends it now and then, for a front end that is gone is only noticed by writing.
 """
